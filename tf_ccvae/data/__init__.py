@@ -1,0 +1,1 @@
+"""Data sources, each returning the same `Dataset`, and the pipeline that makes batches from it."""

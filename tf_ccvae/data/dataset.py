@@ -1,0 +1,68 @@
+"""What every data source returns: images, labels with missing ones marked, and what the labels are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tf_ccvae.labels import MISSING, Labels
+
+SPLITS = ("train", "validation", "test")
+
+
+class DataError(Exception):
+    """Data that cannot be used; the message is one line that says what is wrong, where, and what to do."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split.
+
+    Args:
+      images: uint8 (examples, height, width, channels), in memory or memory-mapped.
+      labels: int8 or int16 (examples, labels); `MISSING` (-1) where a label is not known.
+      factors: ground truth about an image beyond its labels, each array with one row per example; for evaluation only.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    factors: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def observed(self) -> np.ndarray:
+        """bool (examples, labels): which labels are known."""
+        return self.labels != MISSING
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set: its labels and its three splits.
+
+    Args:
+      name: the source, for file names and reports.
+      labels: what the columns of `Split.labels` mean.
+      train, validation, test: the splits.
+      about: licence, source and whatever else a report should say.
+    """
+
+    name: str
+    labels: Labels
+    train: Split
+    validation: Split
+    test: Split
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        height, width, channels = self.train.images.shape[1:]
+        return int(height), int(width), int(channels)
+
+    def split(self, name: str) -> Split:
+        """The split called `name`; DataError if there is none."""
+        if name not in SPLITS:
+            raise DataError(f"no split {name!r}; choose one of {', '.join(SPLITS)}")
+        return getattr(self, name)

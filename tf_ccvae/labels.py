@@ -1,0 +1,111 @@
+"""What the labels are: names, binary or categorical, and how many characteristic latents each one owns.
+
+A label value is an integer: 0 or 1 for a binary label, a class index for a categorical one, `MISSING` where nobody
+knows it. Characteristic latents are laid out label after label; the style latents follow.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+MISSING = -1
+
+
+@dataclass(frozen=True)
+class Label:
+    """One label.
+
+    Args:
+      name: unique among the labels of a data set.
+      classes: names of the classes of a categorical label, at least two; empty for a binary label.
+      latents: number of characteristic latents, at least 1.
+    """
+
+    name: str
+    classes: tuple[str, ...] = ()
+    latents: int = 1
+
+    def __post_init__(self) -> None:
+        if self.latents < 1:
+            raise ValueError(f"label {self.name!r}: latents must be at least 1, got {self.latents}")
+        if len(self.classes) == 1 or len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"label {self.name!r}: classes must be at least two different names, got {self.classes}")
+
+    @property
+    def binary(self) -> bool:
+        return not self.classes
+
+    @property
+    def values(self) -> int:
+        """Number of values the label can take."""
+        return len(self.classes) or 2
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of a data set, in order.
+
+    Raises:
+      ValueError: two labels share a name.
+    """
+
+    items: tuple[Label, ...]
+
+    def __post_init__(self) -> None:
+        twice = sorted({name for name in self.names if self.names.count(name) > 1})
+        if twice:
+            raise ValueError(f"label names must differ, found twice: {', '.join(twice)}")
+
+    @classmethod
+    def of_binary(cls, names: Iterable[str], latents: int = 1) -> "Labels":
+        """Binary labels with the same number of characteristic latents each."""
+        return cls(tuple(Label(name, latents=latents) for name in names))
+
+    @classmethod
+    def from_config(cls, config: Iterable[Mapping[str, Any]]) -> "Labels":
+        return cls(tuple(Label(c["name"], tuple(c["classes"]), int(c["latents"])) for c in config))
+
+    def get_config(self) -> list[dict[str, Any]]:
+        return [{"name": x.name, "classes": list(x.classes), "latents": x.latents} for x in self.items]
+
+    def with_latents(self, latents: int) -> "Labels":
+        """The same labels with `latents` characteristic latents each."""
+        return Labels(tuple(Label(x.name, x.classes, latents) for x in self.items))
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Label]:
+        return iter(self.items)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(x.name for x in self.items)
+
+    @property
+    def characteristic(self) -> int:
+        """Total number of characteristic latents."""
+        return sum(x.latents for x in self.items)
+
+    @property
+    def values(self) -> int:
+        """The largest number of values that any label takes (2 if there are only binary labels or none)."""
+        return max((x.values for x in self.items), default=2)
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """Where each label's characteristic latents are among all latents."""
+        ends = np.cumsum([0] + [x.latents for x in self.items]).tolist()
+        return tuple(slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True))
+
+    @property
+    def binary(self) -> tuple[int, ...]:
+        """Positions of the binary labels."""
+        return tuple(i for i, x in enumerate(self.items) if x.binary)
+
+    @property
+    def categorical(self) -> tuple[int, ...]:
+        """Positions of the categorical labels."""
+        return tuple(i for i, x in enumerate(self.items) if not x.binary)

@@ -1,0 +1,91 @@
+"""Measures that are counted exactly over a whole split, whatever the batches: Keras metrics."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_ccvae.distributions import value_mask
+from tf_ccvae.labels import Labels
+
+
+class Sum(keras.metrics.Metric):
+    """Sums of named per-example terms over examples, as one vector; `means()` divides by the count.
+
+    Args:
+      names: names of the terms, in order.
+    """
+
+    def __init__(self, names: tuple[str, ...], **kwargs: Any):
+        super().__init__(dtype="float32", **kwargs)
+        self.names = tuple(names)
+        self.totals = self.add_variable(shape=(len(names) + 1,), initializer="zeros", name="totals")
+
+    def update_state(self, terms: dict[str, Any]) -> None:
+        """Adds a batch: each term float (batch,)."""
+        columns = tf.stack([tf.cast(terms[name], tf.float32) for name in self.names], axis=1)
+        counted = tf.concat([columns, tf.ones_like(columns[:, :1])], axis=1)
+        self.totals.assign_add(tf.reduce_sum(counted, axis=0))
+
+    def result(self) -> dict[str, Any]:
+        means = self.totals[:-1] / keras.ops.maximum(self.totals[-1], 1.0)
+        return {name: means[i] for i, name in enumerate(self.names)}
+
+
+class LabelCounts(keras.metrics.Metric):
+    """How often label i has value t and is predicted as p, over the observed labels.
+
+    Args:
+      labels: what the labels are.
+    """
+
+    def __init__(self, labels: Labels, **kwargs: Any):
+        super().__init__(dtype="float32", **kwargs)
+        self.labels = labels
+        shape = (len(labels), labels.values, labels.values)
+        self.counts = self.add_variable(shape=shape, initializer="zeros", name="counts")
+
+    def update_state(self, values: Any, observed: Any, predicted: Any) -> None:
+        """Adds a batch: integer values and predictions and bool observed, (batch, labels)."""
+        depth = self.labels.values
+        true = tf.one_hot(tf.where(observed, values, -1), depth)  # a row of zeros where missing
+        self.counts.assign_add(tf.einsum("blt,blp->ltp", true, tf.one_hot(predicted, depth)))
+
+    def result(self) -> dict[str, Any]:
+        return {"accuracy": self.accuracy(), "balanced_accuracy": self.balanced_accuracy()}
+
+    def accuracy(self) -> Any:
+        """Share of right predictions among all observed labels."""
+        right = tf.reduce_sum(tf.linalg.diag_part(self.counts))
+        return tf.math.divide_no_nan(right, tf.reduce_sum(self.counts))
+
+    def balanced_accuracy(self) -> Any:
+        """Mean over labels of the mean over values of the share found; values that never occur are left out."""
+        total = tf.reduce_sum(self.counts, axis=2)  # (labels, values)
+        found = tf.math.divide_no_nan(tf.linalg.diag_part(self.counts), total)
+        seen = tf.cast(total > 0, tf.float32)
+        per_label = tf.math.divide_no_nan(tf.reduce_sum(found, axis=1), tf.reduce_sum(seen, axis=1))
+        occurs = tf.cast(tf.reduce_any(total > 0, axis=1), tf.float32)
+        return tf.math.divide_no_nan(tf.reduce_sum(per_label), tf.reduce_sum(occurs))
+
+    def per_label(self) -> dict[str, dict[str, float]]:
+        """For each label: accuracy, balanced accuracy, share of the most frequent value, number of examples."""
+        counts = np.asarray(self.counts, np.float64)
+        measures = {}
+        for i, label in enumerate(self.labels):
+            table = counts[i, : label.values, : label.values]
+            total = table.sum(1)
+            seen = total > 0
+            measures[label.name] = {
+                "accuracy": float(np.trace(table) / max(total.sum(), 1)),
+                "balanced_accuracy": float(np.mean(np.diag(table)[seen] / total[seen])) if seen.any() else 0.0,
+                "majority": float(total.max() / max(total.sum(), 1)),
+                "examples": int(total.sum()),
+            }
+        return measures
+
+
+def predicted_values(log_marginals: Any, labels: Labels) -> tf.Tensor:
+    """The most probable value of each label: log q(y|x) (batch, labels, values) -> int32 (batch, labels)."""
+    return tf.argmax(tf.where(value_mask(labels), log_marginals, -np.inf), axis=-1, output_type=tf.int32)

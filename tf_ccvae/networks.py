@@ -1,0 +1,154 @@
+"""Encoder and decoder backbones: the convolutional networks of the paper, with a depth that follows the image size.
+
+At 64 pixels the encoder has four 4x4 convolutions of stride 2 (32, 32, 64 and 128 channels) and a 4x4 'valid' one
+to 256 features; the decoder mirrors it. Other sizes have as many strided layers as it takes to reach 4x4.
+
+References:
+  Joy et al., "Capturing Label Characteristics in VAEs", ICLR 2021, appendix.
+"""
+
+import math
+from typing import Any
+
+import keras
+
+_WIDTHS = {3: (32, 64, 128), 4: (32, 32, 64, 128), 5: (32, 32, 64, 128, 128)}
+_SMALLEST = 4  # height and width at which the strided layers end
+
+
+def stages(image_size: int) -> int:
+    """How many layers of stride 2 lead from `image_size` pixels to 4."""
+    return math.ceil(math.log2(image_size / _SMALLEST))
+
+
+def default_widths(image_size: int) -> tuple[int, ...]:
+    """Channels after each strided encoder layer.
+
+    Raises:
+      ValueError: there is no default for this image size.
+    """
+    depth = stages(image_size)
+    if depth not in _WIDTHS:
+        raise ValueError(f"no default widths for images of {image_size} pixels; choose 17 to 128 pixels or give widths")
+    return _WIDTHS[depth]
+
+
+def _check(image_shape: tuple[int, int, int], widths: tuple[int, ...]) -> None:
+    height, width, _ = image_shape
+    if height != width:
+        raise ValueError(f"image_shape must be square, got {height} x {width}")
+    if len(widths) != stages(height):
+        raise ValueError(f"widths needs {stages(height)} numbers for images of {height} pixels, got {len(widths)}")
+
+
+@keras.saving.register_keras_serializable("tf_ccvae")
+class Encoder(keras.layers.Layer):
+    """Image to features.
+
+    Args:
+      image_shape: (height, width, channels), square.
+      widths: channels after each strided layer, one number per halving down to 4x4.
+      hidden: number of features.
+
+    Call: pixels in [0, 1], (batch, height, width, channels) -> features (batch, hidden).
+
+    Raises:
+      ValueError: the image is not square, or the number of widths does not fit its size.
+    """
+
+    def __init__(self, image_shape: tuple[int, int, int], widths: tuple[int, ...], hidden: int = 256, **kwargs: Any):
+        super().__init__(**kwargs)
+        _check(image_shape, widths)
+        self.image_shape = tuple(image_shape)
+        self.widths = tuple(widths)
+        self.hidden = hidden
+        policy = self.dtype_policy
+        self.convolutions = [
+            keras.layers.Conv2D(width, 4, strides=2, padding="same", activation="relu", dtype=policy)
+            for width in widths
+        ]
+        self.to_features = keras.layers.Conv2D(hidden, 4, padding="valid", activation="relu", dtype=policy)
+        self.flatten = keras.layers.Flatten(dtype=policy)
+
+    def build(self, input_shape: Any = None) -> None:
+        shape = (None, *self.image_shape)
+        for layer in [*self.convolutions, self.to_features]:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        self.built = True
+
+    def call(self, image: Any) -> Any:
+        x = image
+        for layer in self.convolutions:
+            x = layer(x)  # (batch, size / 2, size / 2, width)
+        return self.flatten(self.to_features(x))
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.update(image_shape=self.image_shape, widths=self.widths, hidden=self.hidden)
+        return config
+
+
+@keras.saving.register_keras_serializable("tf_ccvae")
+class Decoder(keras.layers.Layer):
+    """Latents to the logits of an image: the mirror image of `Encoder`.
+
+    Sizes that are not 4 times a power of two are decoded at the next such size and cropped at the centre.
+
+    Args:
+      image_shape: (height, width, channels), square.
+      latents: number of latents.
+      widths: the encoder's widths.
+      hidden: number of features.
+
+    Call: latents (batch, latents) -> logits (batch, height, width, channels); their sigmoid is the image in [0, 1].
+
+    Raises:
+      ValueError: the image is not square, or the number of widths does not fit its size.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        latents: int,
+        widths: tuple[int, ...],
+        hidden: int = 256,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        _check(image_shape, widths)
+        self.image_shape = tuple(image_shape)
+        self.latents = latents
+        self.widths = tuple(widths)
+        self.hidden = hidden
+        policy = self.dtype_policy
+        self.to_features = keras.layers.Dense(hidden, activation="relu", dtype=policy)
+        self.unflatten = keras.layers.Reshape((1, 1, hidden), dtype=policy)
+        self.to_image = keras.layers.Conv2DTranspose(widths[-1], 4, padding="valid", activation="relu", dtype=policy)
+        self.convolutions = [
+            keras.layers.Conv2DTranspose(width, 4, strides=2, padding="same", activation=activation, dtype=policy)
+            for width, activation in [*((w, "relu") for w in widths[-2::-1]), (image_shape[2], None)]
+        ]
+        decoded = _SMALLEST * 2 ** len(widths)
+        before = (decoded - image_shape[0]) // 2
+        after = decoded - image_shape[0] - before
+        self.crop = keras.layers.Cropping2D((before, after), dtype=policy) if decoded > image_shape[0] else None
+
+    def build(self, input_shape: Any = None) -> None:
+        self.to_features.build((None, self.latents))
+        shape = (None, 1, 1, self.hidden)
+        for layer in [self.to_image, *self.convolutions]:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        self.built = True
+
+    def call(self, latents: Any) -> Any:
+        x = self.to_image(self.unflatten(self.to_features(latents)))  # (batch, 4, 4, width)
+        for layer in self.convolutions:
+            x = layer(x)  # (batch, 2 size, 2 size, width)
+        return x if self.crop is None else self.crop(x)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.update(image_shape=self.image_shape, latents=self.latents, widths=self.widths, hidden=self.hidden)
+        return config

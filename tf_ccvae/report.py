@@ -1,0 +1,122 @@
+"""What a run shows: progress and a line per epoch while it trains, figures and a summary when it ends."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tf_ccvae import figures, interventions
+from tf_ccvae.data.dataset import Dataset
+from tf_ccvae.model import CCVAE
+from tf_ccvae.runs import Run
+
+EPOCH_LINE = (
+    ("bound", "bound", ",.1f"),
+    ("rec", "reconstruction", ",.1f"),
+    ("KL style", "style_divergence", ".2f"),
+    ("char", "characteristic", ".2f"),
+    ("log q(y|x)", "log_label_marginal", ".3f"),
+    ("error", "mean_absolute_error", ".4f"),
+    ("accuracy", "accuracy", ".4f"),
+    ("balanced", "balanced_accuracy", ".4f"),
+)
+PICTURES = 12
+STEPS = 9
+
+
+class Bar:
+    """A progress bar over steps and the lines of finished epochs above it."""
+
+    def __init__(self, console: Console, bar: Progress, epochs: int, steps: int, done: int):
+        self.console = console
+        self.epochs = epochs
+        task = bar.add_task("training", total=epochs * steps, completed=done * steps)
+        self.callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: bar.advance(task))
+
+    def epoch(self, row: dict[str, float]) -> None:
+        """Prints the validation measures of one epoch."""
+        parts = [f"{short} {row[f'validation_{name}']:{form}}" for short, name, form in EPOCH_LINE]
+        self.console.print(f"epoch {int(row['epoch'])}/{self.epochs}  {'  '.join(parts)}  {row['seconds']:.0f} s")
+
+
+@contextlib.contextmanager
+def progress(console: Console, epochs: int, steps: int, done: int) -> Iterator[Bar]:
+    """A progress bar for training: epochs times steps, `done` epochs of them finished before."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield Bar(console, bar, epochs, steps, done)
+
+
+def draw(model: CCVAE, dataset: Dataset, run: Run) -> None:
+    """Writes the run's figures: reconstructions, samples, traversals and learning curves."""
+    images = np.asarray(dataset.test.images[:PICTURES])
+    rebuilt = interventions.reconstruct(model, images)
+    pairs = np.stack([images / np.float32(255), rebuilt])
+    figures.save(figures.grid(pairs, rows=("test image", "reconstruction")), run.figures / "reconstructions.png")
+
+    values = interventions.sample_labels(model, 4 * PICTURES, seed=0)
+    samples = interventions.generate(model, values, seed=0)
+    samples = samples.reshape(4, PICTURES, *model.image_shape)
+    figures.save(figures.grid(samples, title="samples: y ~ p(y), z ~ p(z|y)"), run.figures / "samples.png")
+
+    if len(model.labels):
+        rows = [
+            interventions.traverse(model, images[_example(dataset, i), None], label.name, 0, label.values - 1, STEPS)[0]
+            for i, label in enumerate(model.labels)
+        ]
+        columns = ["off", *[""] * (STEPS - 2), "on"]
+        sheet = figures.grid(np.stack(rows), rows=model.labels.names, columns=columns)
+        figures.save(sheet, run.figures / "traversals.png")
+
+    history = run.state().history
+    panels = {
+        "bound (nats)": ("validation_bound", "validation_reconstruction"),
+        "log q(y|x) (nats)": ("validation_log_label_marginal",),
+        "labels": ("validation_accuracy", "validation_balanced_accuracy"),
+        "mean absolute error": ("validation_mean_absolute_error",),
+    }
+    figures.save(figures.curves(history, panels), run.figures / "learning_curves.png")
+
+
+def _example(dataset: Dataset, label: int) -> int:
+    """Among the first test images, one on which the label is known to be off, so that the traversal turns it on."""
+    off = np.flatnonzero(dataset.test.labels[:PICTURES, label] == 0)
+    return int(off[label % len(off)]) if len(off) else 0
+
+
+def summary(console: Console, results: dict[str, Any], run: Run) -> None:
+    """Prints test measures and what to do next."""
+    test = results["test"]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column, justify in (
+        ("label", "left"),
+        ("accuracy", "right"),
+        ("balanced", "right"),
+        ("most frequent", "right"),
+    ):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for name, row in test["labels"].items():
+        table.add_row(name, f"{row['accuracy']:.3f}", f"{row['balanced_accuracy']:.3f}", f"{row['majority']:.3f}")
+    table.add_row("all", f"{test['accuracy']:.3f}", f"{test['balanced_accuracy']:.3f}", "")
+    console.print("\nTest accuracy")
+    console.print(table)
+    console.print(
+        f"\nReconstruction error {test['mean_absolute_error']:.4f} per pixel of [0, 1], bound {test['bound']:,.1f} nats, "
+        f"{results['training']['seconds']:.0f} s in all.\n"
+        f"Figures:      {run.figures}\n"
+        f"Model:        {run.model}   keras.models.load_model after import tf_ccvae\n"
+        f"Train longer: python -m tf_ccvae.fit --resume {run.path} --training.epochs {2 * results['training']['epochs']}\n"
+        f"Curves:       tensorboard --logdir {run.tensorboard}"
+    )

@@ -1,0 +1,207 @@
+"""From settings to a trained run: build the model, train it with checkpoints, measure it."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_ccvae.config import Config, check_latents
+from tf_ccvae.data.dataset import Dataset, Split
+from tf_ccvae.data.pipeline import evaluation_batches, hide_labels, training_batches
+from tf_ccvae.distributions import observed_frequencies
+from tf_ccvae.model import CCVAE
+from tf_ccvae.runs import Run, State
+
+EVALUATION_BATCH = 200
+MEASURES = (
+    "bound",
+    "reconstruction",
+    "style_divergence",
+    "characteristic",
+    "log_label_marginal",
+    "label_prior",
+    "mean_absolute_error",
+    "accuracy",
+    "balanced_accuracy",
+)
+
+
+def resolve_precision(precision: str) -> str:
+    """'auto' to 'mixed_float16' on a GPU with tensor cores (compute capability 7 or more), else to 'float32'."""
+    if precision != "auto":
+        return precision
+    for device in tf.config.list_physical_devices("GPU"):
+        capability = tf.config.experimental.get_device_details(device).get("compute_capability", (0, 0))
+        if capability[0] >= 7:
+            return "mixed_float16"
+    return "float32"
+
+
+def build_model(config: Config, dataset: Dataset, train: Split) -> CCVAE:
+    """An untrained model that fits the data set.
+
+    Args:
+      config: settings.
+      dataset: for image shape and labels.
+      train: the training split with labels hidden; gives p(y).
+
+    Raises:
+      ConfigError: fewer latents than characteristic ones.
+    """
+    check_latents(config, dataset.labels)
+    labels = dataset.labels.with_latents(config.model.latents_per_label)
+    keras.utils.set_random_seed(config.seed)  # initial weights
+    model = CCVAE(
+        image_shape=dataset.image_shape,
+        labels=labels,
+        latents=config.model.latents,
+        widths=config.model.encoder_widths,
+        hidden=config.model.hidden,
+        likelihood=config.model.likelihood,
+        likelihood_scale=config.model.likelihood_scale,
+        estimator=config.objective.estimator,
+        label_weight=config.objective.label_weight,
+        nodes=config.objective.nodes,
+        samples=config.objective.samples,
+        proposals=config.objective.proposals,
+        seed=config.seed,
+        dtype=resolve_precision(config.training.precision),
+    )
+    model.set_label_prior(observed_frequencies(train.labels, labels))
+    return model
+
+
+def steps_per_epoch(config: Config, train: Split) -> int:
+    """Steps in which as many images are drawn as the training split has, to the nearest whole number."""
+    return max(1, round(len(train) / config.training.batch_size))
+
+
+def build_optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
+    """Adam with the configured schedule over `steps` steps; loss scaling is added by Keras where the precision asks."""
+    training = config.training
+    rate: Any = training.learning_rate
+    warmup = min(training.warmup_steps, steps - 1)
+    if training.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0 if warmup else training.learning_rate,
+            max(steps - warmup, 1),
+            warmup_target=training.learning_rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    elif warmup:
+        rate = keras.optimizers.schedules.PolynomialDecay(0.0, warmup, training.learning_rate)
+    return keras.optimizers.Adam(rate, global_clipnorm=training.clip_norm)
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """After every epoch: history, weights and optimizer state to the run directory; stops early if told to.
+
+    Keras's BackupAndRestore and EarlyStopping forget, over a restart, which epoch was best and how long ago.
+
+    Args:
+      run: where to write.
+      state: where training stands.
+      patience: epochs without a better validation bound after which to stop; None for never.
+      report: called with the line of each epoch.
+    """
+
+    def __init__(self, run: Run, state: State, patience: int | None, report: Callable[[dict[str, float]], None]):
+        super().__init__()
+        self.run = run
+        self.state = state
+        self.patience = patience
+        self.report = report
+        self.started = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        logs = logs or {}
+        row = {"epoch": epoch + 1, "loss": float(logs["loss"])}
+        row.update({f"validation_{name}": float(logs[f"val_{name}"]) for name in MEASURES})
+        row["seconds"] = round(time.monotonic() - self.started, 2)
+        history = (*self.state.history, row)
+        bounds = [r["validation_bound"] if np.isfinite(r["validation_bound"]) else -np.inf for r in history]
+        self.state = State(epoch + 1, int(np.argmax(bounds)) + 1, history)
+        self.run.save_checkpoint(self.model, self.state)
+        self.report(row)
+        if self.patience is not None and self.state.epoch - self.state.best_epoch >= self.patience:
+            self.model.stop_training = True
+
+
+def train(
+    config: Config,
+    dataset: Dataset,
+    run: Run,
+    report: Callable[[dict[str, float]], None] = lambda row: None,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+) -> CCVAE:
+    """Trains from where the run stands to the configured number of epochs and leaves the best epoch's weights.
+
+    Args:
+      config: settings.
+      dataset: the data.
+      run: run directory; if it holds a checkpoint, training goes on from there.
+      report: called with the measures of each epoch.
+      callbacks: more Keras callbacks.
+
+    Returns:
+      The model with the weights of the epoch that has the highest validation bound.
+
+    Raises:
+      ConfigError: settings that do not fit the data.
+      RunError: the run's checkpoint is damaged.
+    """
+    split = hide_labels(dataset.train, config.data.labelled_fraction, config.data.missing_rate, config.seed)
+    model = build_model(config, dataset, split)
+    per_epoch = steps_per_epoch(config, split)
+    steps = per_epoch * config.training.epochs
+    model.compile(optimizer=build_optimizer(config, steps), jit_compile=config.training.jit)
+    model.optimizer.build(model.trainable_variables)
+    state = run.state()
+    if state.epoch:
+        model.load_weights(run.weights(state.epoch))
+    if state.epoch < config.training.epochs:
+        checkpoints = Checkpoints(run, state, config.training.early_stopping, report)
+        batches = training_batches(
+            split,
+            config.training.batch_size,
+            steps,
+            config.seed,
+            config.data.labelled_share,
+            start_step=state.epoch * per_epoch,
+        )
+        model.fit(
+            batches,
+            initial_epoch=state.epoch,
+            epochs=config.training.epochs,
+            steps_per_epoch=per_epoch,
+            shuffle=False,
+            validation_data=evaluation_batches(dataset.validation, EVALUATION_BATCH),
+            verbose=0,
+            callbacks=[
+                keras.callbacks.TerminateOnNaN(),
+                checkpoints,
+                keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
+                *callbacks,
+            ],
+        )
+        state = checkpoints.state
+    if state.best_epoch:
+        model.load_weights(run.weights(state.best_epoch))
+    return model
+
+
+def measure(model: CCVAE, split: Split) -> dict[str, Any]:
+    """All measures over a split, counted exactly; `labels` holds those of each label.
+
+    Terms are in nats per image, the error in pixels of [0, 1].
+    """
+    logs = model.evaluate(evaluation_batches(split, EVALUATION_BATCH), verbose=0, return_dict=True)
+    results: dict[str, Any] = {name: float(logs[name]) for name in MEASURES}
+    results["labels"] = model.label_counts.per_label()
+    return results
