@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tf_ccvae import objective
 from tf_ccvae.distributions import positive
 from tf_ccvae.labels import Labels
 
-tfd = tfp.distributions
 TRAINED = (
     "loc",
     "scale",

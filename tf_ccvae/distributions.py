@@ -11,11 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tf_ccvae.labels import Labels
-
-tfd = tfp.distributions
 
 MIN_SCALE = 1e-3
 LIKELIHOODS = ("laplace", "gaussian", "bernoulli", "continuous_bernoulli")
@@ -28,7 +26,8 @@ def positive(raw: Any) -> tf.Tensor:
 
 def value_mask(labels: Labels) -> np.ndarray:
     """bool (labels, values): True where the label has that value."""
-    return np.array([[v < label.values for v in range(labels.values)] for label in labels]).reshape(-1, labels.values)
+    mask = [[v < label.values for v in range(labels.values)] for label in labels]
+    return np.array(mask, bool).reshape(len(labels), labels.values)
 
 
 @keras.saving.register_keras_serializable("tf_ccvae")
@@ -92,16 +91,23 @@ class LabelDistributions(keras.layers.Layer):
                 loc[: label.values, where] = 0.5 * self.separation * direction
                 kernel[where, : label.values] = (direction - direction[0]).T
         constant = keras.initializers.Constant
-        self.prior_loc = self.add_weight(shape=loc.shape, initializer=constant(loc), name="prior_loc")
-        self.prior_raw_scale = self.add_weight(shape=loc.shape, initializer="ones", name="prior_raw_scale")
-        self.free_kernel = self.add_weight(
-            shape=(labels.characteristic, values - 1), initializer=constant(kernel[:, 1:]), name="classifier_kernel"
+        self.prior_loc = self.add_weight(autocast=False, shape=loc.shape, initializer=constant(loc), name="prior_loc")
+        self.prior_raw_scale = self.add_weight(
+            autocast=False, shape=loc.shape, initializer="ones", name="prior_raw_scale"
         )
-        self.free_bias = self.add_weight(shape=(len(labels), values - 1), initializer="zeros", name="classifier_bias")
+        self.free_kernel = self.add_weight(
+            autocast=False,
+            shape=(labels.characteristic, values - 1),
+            initializer=constant(kernel[:, 1:]),
+            name="classifier_kernel",
+        )
+        self.free_bias = self.add_weight(
+            autocast=False, shape=(len(labels), values - 1), initializer="zeros", name="classifier_bias"
+        )
         mask = value_mask(labels)
         uniform = np.where(mask, -np.log(np.maximum(mask.sum(1, keepdims=True), 1)), -np.inf).astype(np.float32)
         self.log_label_prior = self.add_weight(
-            shape=uniform.shape, initializer=constant(uniform), trainable=False, name="log_label_prior"
+            autocast=False, shape=uniform.shape, initializer=constant(uniform), trainable=False, name="log_label_prior"
         )
         self.built = True
 
@@ -138,7 +144,7 @@ class LabelDistributions(keras.layers.Layer):
 def owner_matrix(labels: Labels) -> np.ndarray:
     """float64 (characteristic, labels): 1 where the latent belongs to the label."""
     owner = np.repeat(np.arange(len(labels)), [x.latents for x in labels])
-    return np.eye(len(labels))[owner].reshape(-1, len(labels))
+    return np.eye(len(labels))[owner]
 
 
 def observed_frequencies(values: np.ndarray, labels: Labels, smoothing: float = 1.0) -> np.ndarray:
@@ -185,7 +191,7 @@ class Likelihood(keras.layers.Layer):
         self.log_scale = None
         if self.scale == "learned" and self.kind in ("laplace", "gaussian"):
             self.log_scale = self.add_weight(
-                shape=(), initializer=keras.initializers.Constant(np.log(0.2)), name="log_scale"
+                autocast=False, shape=(), initializer=keras.initializers.Constant(np.log(0.2)), name="log_scale"
             )
         self.built = True
 

@@ -1,6 +1,6 @@
 """Figures: image grids and curves, written as PNG without a display."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,7 @@ def grid(
     return figure
 
 
-def curves(history: Sequence[dict[str, float]], panels: dict[str, Sequence[str]]) -> Figure:
+def curves(history: Sequence[dict[str, float]], panels: Mapping[str, Sequence[str]]) -> Figure:
     """Measures over epochs, one panel for each group.
 
     Args:

@@ -3,11 +3,22 @@
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from tf_ccvae import config as settings
 from tf_ccvae.startup import prepare
+
+INTERRUPTED = 130  # exit code after Ctrl-C
+MAY_CHANGE = (  # when a run is continued
+    "data.images",
+    "data.labels",
+    "objective.label_weight",
+    "training.epochs",
+    "training.learning_rate",
+    "training.clip_norm",
+    "training.early_stopping",
+    "training.jit",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,27 +40,32 @@ def run_command(command: settings.Command) -> int:
 
     from tf_ccvae import report, runs, training
     from tf_ccvae.data import sources
+    from tf_ccvae.files import write_json
 
     config = command.config
+    if command.resume:
+        check_unchanged(settings.Config.from_yaml(runs.Run(command.resume).config), config)
     console = Console(highlight=False, soft_wrap=True)
     started = time.monotonic()
     dataset = sources.load(config.data, config.seed, progress=True)
     settings.check_latents(config, dataset.labels)
     for warning in dataset.about.get("warnings", ()):
         console.print(f"warning: {warning}")
-    run = runs.Run(Path(command.resume)) if command.resume else runs.create(command.run_dir, config.name)
+    run = runs.Run(command.resume) if command.resume else runs.create(command.run_dir, config.name)
     config.to_yaml(run.config)
     console.print(
         f"{dataset.name}: {len(dataset.train):,} training images of {'x'.join(map(str, dataset.image_shape))}, "
         f"{len(dataset.labels)} labels. Run: {run.path}"
     )
     steps = training.steps_per_epoch(config, dataset.train)
-    try:
-        with report.progress(console, config.training.epochs, steps, run.state().epoch) as bar:
-            model = training.train(config, dataset, run, report=bar.epoch, callbacks=(bar.callback,))
-    except KeyboardInterrupt:
-        return _interrupted(console, run)
-    run.save_model(model)
+    with report.progress(console, config.training.epochs, steps, run.state().epoch) as bar:
+        model, interrupted = training.train(config, dataset, run, report=bar.epoch, callbacks=(bar.callback,))
+    done = run.state().epoch
+    if done:
+        run.save_model(model)
+    if interrupted:
+        console.print(f"Stopped after {done} finished epochs. Go on by: python -m tf_ccvae.fit --resume {run.path}")
+        return INTERRUPTED
     results: dict[str, Any] = {
         "test": training.measure(model, dataset.test),
         "training": {
@@ -61,17 +77,23 @@ def run_command(command: settings.Command) -> int:
         },
     }
     report.draw(model, dataset, run)
-    runs.write_json(run.results, results)
+    write_json(run.results, results)
     report.summary(console, results, run)
     return 0
 
 
-def _interrupted(console: Any, run: Any) -> int:
-    state = run.state()
-    console.print(
-        f"Stopped after {state.epoch} finished epochs. Go on with: python -m tf_ccvae.fit --resume {run.path}"
-    )
-    return 130
+def check_unchanged(saved: settings.Config, config: settings.Config) -> None:
+    """Checks that a continued run keeps what it was started with.
+
+    Raises:
+      ConfigError: a setting outside `MAY_CHANGE` differs.
+    """
+    before = settings.flatten(saved)
+    for key, value in settings.flatten(config).items():
+        if value != before[key] and key not in MAY_CHANGE:
+            raise settings.ConfigError(
+                f"{key}: cannot change from {before[key]} to {value} when a run is continued; start a new run"
+            )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ knows it. Characteristic latents are laid out label after label; the style laten
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ class Labels:
     def slices(self) -> tuple[slice, ...]:
         """Where each label's characteristic latents are among all latents."""
         ends = np.cumsum([0] + [x.latents for x in self.items]).tolist()
-        return tuple(slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True))
+        return tuple(slice(a, b) for a, b in pairwise(ends))
 
     @property
     def binary(self) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from tf_ccvae.labels import Labels
 
 
 class Sum(keras.metrics.Metric):
-    """Sums of named per-example terms over examples, as one vector; `means()` divides by the count.
+    """Sums of named per-example terms over examples, as one vector.
 
     Args:
       names: names of the terms, in order.
@@ -28,9 +28,12 @@ class Sum(keras.metrics.Metric):
         counted = tf.concat([columns, tf.ones_like(columns[:, :1])], axis=1)
         self.totals.assign_add(tf.reduce_sum(counted, axis=0))
 
+    def mean(self, name: str) -> Any:
+        """Mean of one term over the examples so far."""
+        return self.totals[self.names.index(name)] / tf.maximum(self.totals[-1], 1.0)
+
     def result(self) -> dict[str, Any]:
-        means = self.totals[:-1] / keras.ops.maximum(self.totals[-1], 1.0)
-        return {name: means[i] for i, name in enumerate(self.names)}
+        return {name: self.mean(name) for name in self.names}
 
 
 class LabelCounts(keras.metrics.Metric):

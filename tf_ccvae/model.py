@@ -5,15 +5,13 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tf_ccvae import objective
 from tf_ccvae.distributions import LabelDistributions, Likelihood, PosteriorHead
 from tf_ccvae.labels import Labels
 from tf_ccvae.measures import LabelCounts, Sum, predicted_values
 from tf_ccvae.networks import Decoder, Encoder, default_widths
-
-tfd = tfp.distributions
 
 TERMS = ("bound", "reconstruction", "style_divergence", "characteristic", "log_label_marginal", "label_prior")
 _TRAINING, _TESTING = 0, 1  # what the noise is for
@@ -87,8 +85,8 @@ class CCVAE(keras.Model):
         seed: int = 0,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
-        self.image_shape = tuple(image_shape)
+        super().__init__(autocast=False, **kwargs)  # the networks cast for themselves, all else is float32
+        self.image_shape = image_shape
         self.labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
         self.latents = latents
         self.widths = tuple(widths) or default_widths(image_shape[0])
@@ -194,7 +192,7 @@ class CCVAE(keras.Model):
         gradients = tape.gradient(scaled, self.trainable_weights)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
         self._count_terms(terms, per_example, tf.zeros_like(per_example))
-        return {"loss": loss, "bound": tf.reduce_mean(terms.bound)}
+        return {"loss": self.term_means.mean("loss")}
 
     def test_step(self, data: dict[str, Any]) -> dict[str, Any]:
         """Always by the exact estimator, so that estimators can be compared; reconstructions at the posterior mean."""

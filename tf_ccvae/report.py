@@ -113,10 +113,11 @@ def summary(console: Console, results: dict[str, Any], run: Run) -> None:
     console.print("\nTest accuracy")
     console.print(table)
     console.print(
-        f"\nReconstruction error {test['mean_absolute_error']:.4f} per pixel of [0, 1], bound {test['bound']:,.1f} nats, "
-        f"{results['training']['seconds']:.0f} s in all.\n"
+        f"\nReconstruction error {test['mean_absolute_error']:.4f} per pixel of [0, 1], "
+        f"bound {test['bound']:,.1f} nats, {results['training']['seconds']:.0f} s in all.\n"
         f"Figures:      {run.figures}\n"
         f"Model:        {run.model}   keras.models.load_model after import tf_ccvae\n"
-        f"Train longer: python -m tf_ccvae.fit --resume {run.path} --training.epochs {2 * results['training']['epochs']}\n"
+        f"Train longer: python -m tf_ccvae.fit --resume {run.path} "
+        f"--training.epochs {2 * results['training']['epochs']}\n"
         f"Curves:       tensorboard --logdir {run.tensorboard}"
     )

@@ -109,8 +109,11 @@ class Run:
                 path.unlink()
 
     def save_model(self, model: keras.Model) -> None:
+        """Writes architecture and weights, without optimizer, schedule or anything else of the training."""
+        bare = type(model).from_config(model.get_config())
+        bare.set_weights(model.get_weights())
         with replacing(self.model) as beside:
-            model.save(beside, include_optimizer=False)
+            bare.save(beside)
 
 
 def _table(history: tuple[dict[str, float], ...]) -> str:

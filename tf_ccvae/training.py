@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from tf_ccvae.data.dataset import Dataset, Split
 from tf_ccvae.data.pipeline import evaluation_batches, hide_labels, training_batches
 from tf_ccvae.distributions import observed_frequencies
 from tf_ccvae.model import CCVAE
-from tf_ccvae.runs import Run, State
+from tf_ccvae.runs import Run, RunError, State
 
 EVALUATION_BATCH = 200
 MEASURES = (
@@ -99,6 +99,8 @@ def build_optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
 class Checkpoints(keras.callbacks.Callback):
     """After every epoch: history, weights and optimizer state to the run directory; stops early if told to.
 
+    An epoch that ends with a loss or bound that is not finite is not written: it sets `diverged` and stops.
+
     Keras's BackupAndRestore and EarlyStopping forget, over a restart, which epoch was best and how long ago.
 
     Args:
@@ -115,6 +117,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.patience = patience
         self.report = report
         self.started = 0.0
+        self.diverged = False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.started = time.monotonic()
@@ -125,12 +128,22 @@ class Checkpoints(keras.callbacks.Callback):
         row.update({f"validation_{name}": float(logs[f"val_{name}"]) for name in MEASURES})
         row["seconds"] = round(time.monotonic() - self.started, 2)
         history = (*self.state.history, row)
-        bounds = [r["validation_bound"] if np.isfinite(r["validation_bound"]) else -np.inf for r in history]
-        self.state = State(epoch + 1, int(np.argmax(bounds)) + 1, history)
+        if not (np.isfinite(row["loss"]) and np.isfinite(row["validation_bound"])):
+            self.model.stop_training = True
+            self.diverged = True
+            return
+        self.state = State(epoch + 1, int(np.argmax([r["validation_bound"] for r in history])) + 1, history)
         self.run.save_checkpoint(self.model, self.state)
         self.report(row)
         if self.patience is not None and self.state.epoch - self.state.best_epoch >= self.patience:
             self.model.stop_training = True
+
+
+class Trained(NamedTuple):
+    """A model with the weights of its best epoch, and whether Ctrl-C ended its training."""
+
+    model: CCVAE
+    interrupted: bool
 
 
 def train(
@@ -139,7 +152,7 @@ def train(
     run: Run,
     report: Callable[[dict[str, float]], None] = lambda row: None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
-) -> CCVAE:
+) -> Trained:
     """Trains from where the run stands to the configured number of epochs and leaves the best epoch's weights.
 
     Args:
@@ -154,7 +167,7 @@ def train(
 
     Raises:
       ConfigError: settings that do not fit the data.
-      RunError: the run's checkpoint is damaged.
+      RunError: the run's checkpoint is damaged, or training diverged.
     """
     split = hide_labels(dataset.train, config.data.labelled_fraction, config.data.missing_rate, config.seed)
     model = build_model(config, dataset, split)
@@ -165,6 +178,7 @@ def train(
     state = run.state()
     if state.epoch:
         model.load_weights(run.weights(state.epoch))
+    interrupted = False
     if state.epoch < config.training.epochs:
         checkpoints = Checkpoints(run, state, config.training.early_stopping, report)
         batches = training_batches(
@@ -175,25 +189,32 @@ def train(
             config.data.labelled_share,
             start_step=state.epoch * per_epoch,
         )
-        model.fit(
-            batches,
-            initial_epoch=state.epoch,
-            epochs=config.training.epochs,
-            steps_per_epoch=per_epoch,
-            shuffle=False,
-            validation_data=evaluation_batches(dataset.validation, EVALUATION_BATCH),
-            verbose=0,
-            callbacks=[
-                keras.callbacks.TerminateOnNaN(),
-                checkpoints,
-                keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
-                *callbacks,
-            ],
-        )
+        try:
+            model.fit(
+                batches,
+                initial_epoch=state.epoch,
+                epochs=config.training.epochs,
+                steps_per_epoch=per_epoch,
+                shuffle=False,
+                validation_data=evaluation_batches(dataset.validation, EVALUATION_BATCH),
+                verbose=0,
+                callbacks=[
+                    checkpoints,
+                    keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
+                    *callbacks,
+                ],
+            )
+        except KeyboardInterrupt:
+            interrupted = True
         state = checkpoints.state
+        if checkpoints.diverged:
+            raise RunError(
+                f"epoch {state.epoch + 1}: the loss is not finite; lower training.learning_rate or set "
+                f"training.clip_norm. {run.path} stands at epoch {state.epoch}"
+            )
     if state.best_epoch:
         model.load_weights(run.weights(state.best_epoch))
-    return model
+    return Trained(model, interrupted)
 
 
 def measure(model: CCVAE, split: Split) -> dict[str, Any]:
@@ -201,6 +222,8 @@ def measure(model: CCVAE, split: Split) -> dict[str, Any]:
 
     Terms are in nats per image, the error in pixels of [0, 1].
     """
+    if not model.compiled:
+        model.compile()
     logs = model.evaluate(evaluation_batches(split, EVALUATION_BATCH), verbose=0, return_dict=True)
     results: dict[str, Any] = {name: float(logs[name]) for name in MEASURES}
     results["labels"] = model.label_counts.per_label()

@@ -1,0 +1,595 @@
+"""Settings: frozen, typed models; a YAML file in, overrides from the command line on top, resolved YAML out.
+
+A setting is written `training.learning_rate` in a YAML file and `--training.learning-rate` on the command line. Values
+are written alike in both places: `0.05`, `1e-3`, `true`, `null`, `[32, 64]`. Anything unknown, of the wrong type or
+impossible is refused by one line which names the setting. Paths are relative to the current directory, wherever the
+file that holds them is. Nothing here imports TensorFlow.
+"""
+
+import argparse
+import difflib
+import json
+import os
+import re
+import sys
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDict
+from yaml.constructor import ConstructorError
+
+from tf_ccvae import __version__
+from tf_ccvae.files import write_text
+from tf_ccvae.labels import Labels
+
+DEFAULT_FILE = Path(__file__).resolve().parent.parent / "configs" / "avatars.yaml"
+
+
+class ConfigError(Exception):
+    """Settings that cannot be used; the message is one line that names the setting and says what is wrong with it."""
+
+
+class Settings(BaseModel):
+    """What all settings share: no unknown keys, no changes, no infinities."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Above0 = Annotated[float, Field(gt=0)]
+Between0And1 = Annotated[float, Field(gt=0, lt=1)]
+AtLeast1 = Annotated[int, Field(ge=1)]
+
+
+class Data(Settings):
+    """Where images and labels come from, and how many of the labels are seen in training."""
+
+    name: Literal["avatars", "folder"] = Field(
+        default="avatars",
+        description="source: avatars (faces drawn on this machine) or folder (your images and a CSV file)",
+    )
+    images: Path | None = Field(
+        default=None, description="folder of images, for folder; relative to the current directory"
+    )
+    labels: Path | None = Field(
+        default=None,
+        description="CSV file with a column 'file', an optional column 'split' and one column per label, for folder; "
+        "relative to the current directory",
+    )
+    image_size: Literal[28, 32, 64, 128] = Field(default=64, description="height and width of the images, in pixels")
+    channels: Literal[1, 3] = Field(default=3, description="1 for grey, 3 for colour")
+    examples: int = Field(default=12000, ge=120, description="how many faces to draw, for avatars; at least 120")
+    labelled_fraction: float = Field(
+        default=1.0, ge=0, le=1, description="share of training examples that keep their labels, 0 to 1"
+    )
+    missing_rate: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of single labels hidden in the training examples that keep theirs, at least 0 and below 1",
+    )
+    labelled_share: Between0And1 | Literal["auto"] = Field(
+        default="auto",
+        description="share of each training batch drawn from the examples with labels, above 0 and below 1, or auto",
+    )
+    validation_fraction: Between0And1 = Field(
+        default=0.1,
+        description="share of examples for validation, above 0 and below 1, for folder without a column 'split'",
+    )
+    test_fraction: Between0And1 = Field(
+        default=0.1,
+        description="share of examples for the test, above 0 and below 1, for folder without a column 'split'",
+    )
+
+
+class Model(Settings):
+    """The networks and distributions."""
+
+    latents: int = Field(
+        default=45, ge=1, description="number of latents, characteristic and style together; at least 1"
+    )
+    latents_per_label: int = Field(
+        default=1, ge=1, description="number of characteristic latents per label; at least 1"
+    )
+    encoder_widths: tuple[AtLeast1, ...] = Field(
+        default=(),
+        description="filters of each stage of the encoder, mirrored in the decoder, such as [32, 64, 128]; "
+        "empty for the widths that suit the image size",
+    )
+    hidden: int = Field(default=256, ge=1, description="units of the dense layer next to the latents; at least 1")
+    likelihood: Literal["laplace", "gaussian", "bernoulli", "continuous_bernoulli"] = Field(
+        default="laplace", description="distribution of a pixel given the latents"
+    )
+    likelihood_scale: Above0 | Literal["learned"] = Field(
+        default=1.0,
+        description="scale of the laplace or gaussian likelihood where a pixel is 0 to 1, above 0, or learned",
+    )
+
+
+class Objective(Settings):
+    """The bound that training maximises."""
+
+    estimator: Literal["exact", "pytorch", "pyro"] = Field(
+        default="exact", description="how the bound is estimated: exact, or as either official program does"
+    )
+    label_weight: float = Field(default=100.0, ge=0, description="weight of the label term log q(y | x); at least 0")
+    nodes: int = Field(
+        default=64, ge=8, le=1024, description="nodes of the one-dimensional integrals in exact; 8 to 1024"
+    )
+    samples: int = Field(default=100, ge=1, description="draws for q(y | x) in pytorch and pyro; at least 1")
+    proposals: int = Field(
+        default=16, ge=1, description="draws per categorical label with more than one latent in exact; at least 1"
+    )
+
+
+class Training(Settings):
+    """The optimiser and how long it runs."""
+
+    epochs: int = Field(default=24, ge=1, description="passes over the training examples; at least 1")
+    batch_size: int = Field(default=64, ge=1, description="examples per step; at least 1")
+    learning_rate: float = Field(default=1e-3, gt=0, description="peak step size of Adam; above 0")
+    schedule: Literal["constant", "cosine"] = Field(
+        default="cosine", description="learning rate after the warm-up: constant, or cosine down to 0 at the last step"
+    )
+    warmup_steps: int = Field(
+        default=0, ge=0, description="steps over which the learning rate rises from 0; at least 0"
+    )
+    clip_norm: Above0 | None = Field(
+        default=None, description="largest norm of a gradient, above 0, or null for no limit"
+    )
+    precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = Field(
+        default="auto", description="number format of the networks; auto picks one that is fast on the device"
+    )
+    early_stopping: AtLeast1 | None = Field(
+        default=None,
+        description="stop after this many epochs without a better validation bound, at least 1, or null for never",
+    )
+    jit: bool = Field(default=False, description="compile the training step with XLA: true or false")
+
+
+class Config(Settings):
+    """All settings of a run."""
+
+    name: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="prefix of the run's name: letters, digits, '.', '_', '-'; empty for the name of the config file",
+    )
+    seed: int = Field(default=0, ge=0, lt=2**32, description="seed of everything random; 0 to 4294967295")
+    data: Data = Data()
+    model: Model = Model()
+    objective: Objective = Objective()
+    training: Training = Training()
+
+    @classmethod
+    def from_yaml(cls, path: str | os.PathLike[str]) -> "Config":
+        """The settings in a file; those that it leaves out have their defaults.
+
+        Whether the data are there is not looked at, so that a finished run can be read on any machine; see
+        `check_data`.
+
+        Raises:
+          ConfigError: the file is missing, is not YAML, or holds an unknown key, a wrong type or an impossible value.
+        """
+        content = _read_yaml(Path(path))
+        try:
+            return cls.model_validate_json(json.dumps(content), strict=True)
+        except ValidationError as error:
+            raise ConfigError(f"{path}: {_explain(error, content, _file_form)}") from None
+
+    def dump(self) -> str:
+        """Every setting as YAML, in the order of the classes above."""
+        return yaml.dump(self.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, width=100)
+
+    def to_yaml(self, path: str | os.PathLike[str]) -> None:
+        """Writes every setting to a file, which is replaced at once or not at all."""
+        write_text(Path(path), self.dump())
+
+
+class _Arguments(BaseSettings, Config):
+    """The command line: every setting, and what is not part of the saved settings."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    config: Path | None = Field(
+        default=None, description="YAML file of settings; configs/avatars.yaml unless --resume is given"
+    )
+    run_dir: Path | None = Field(default=None, description="where to put this run; null for runs/<name>-<time>")
+    resume: Path | None = Field(
+        default=None, description="directory of a run to continue, with its own settings and the changes given here"
+    )
+
+
+ONLY_ARGUMENTS = tuple(name for name in _Arguments.model_fields if name not in Config.model_fields)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line that was read.
+
+    Args:
+      config: the resolved settings.
+      run_dir: where to put the run; None for runs/<name>-<time>.
+      resume: directory of the run to continue; None for a new run.
+    """
+
+    config: Config
+    run_dir: Path | None
+    resume: Path | None
+
+
+def read(argv: Sequence[str], prog: str | None = None) -> Command:
+    """The command line, or one line on standard error and exit code 2 if there is anything wrong with it.
+
+    Args:
+      argv: the arguments without the program's name; `--help` and `--version` print and exit with code 0.
+      prog: what `--help` calls the program.
+    """
+    try:
+        return parse(argv, prog)
+    except ConfigError as error:
+        exit_with(error)
+
+
+def exit_with(error: Exception) -> NoReturn:
+    """Prints `error: ...` as one line on standard error and exits with code 2."""
+    print("error:", " ".join(str(error).split()), file=sys.stderr)
+    sys.exit(2)
+
+
+def parse(argv: Sequence[str], prog: str | None = None) -> Command:
+    """Like `read`, but raises.
+
+    Raises:
+      ConfigError: an argument, the config file or the combination of both cannot be used.
+    """
+    given = _arguments(argv, prog)
+    for name in ("config", "run_dir"):
+        if name in given and "resume" in given:
+            raise ConfigError(f"{_option(name)}: cannot be given together with --resume")
+    file, option = _config_file(given)
+    if not file.is_file():
+        raise ConfigError(f"{option}: {file}: no such file")
+    saved = Config.from_yaml(file)
+    overrides = {key: text for key, text in given.items() if key not in ONLY_ARGUMENTS}
+    config = _override(saved, overrides)
+    if not config.name:
+        config = config.model_copy(update={"name": _safe_name(file.stem)})
+    check_data(config, overrides, file)
+    return Command(config, _path(given, "run_dir"), _path(given, "resume"))
+
+
+def check_data(config: Config, overrides: Iterable[str] = (), file: Path | None = None) -> None:
+    """Checks that the data settings fit each other and that the files they name exist.
+
+    Args:
+      config: resolved settings.
+      overrides: which settings came from the command line, such as `data.images`, to name them as they were written.
+      file: where the other settings came from.
+
+    Raises:
+      ConfigError: they do not fit, or a file does not exist.
+    """
+    data = config.data
+
+    def fail(setting: str, what: str) -> NoReturn:
+        where = f"{file}: " if file else ""
+        raise ConfigError(f"{_option(setting) if setting in overrides else where + setting}: {what}")
+
+    if data.name == "folder":
+        for setting, value in (("data.images", data.images), ("data.labels", data.labels)):
+            if value is None:
+                raise ConfigError(f"{_option(setting)}: missing; --data.name folder needs --data.images, --data.labels")
+        if data.images is not None and not data.images.is_dir():
+            fail("data.images", f"{data.images}: no such folder (current directory: {Path.cwd()})")
+        if data.labels is not None and not data.labels.is_file():
+            fail("data.labels", f"{data.labels}: no such file (current directory: {Path.cwd()})")
+        if data.validation_fraction + data.test_fraction >= 1:
+            fail("data.validation_fraction", "together with data.test_fraction must leave examples for training")
+    else:
+        for setting, value in (("data.images", data.images), ("data.labels", data.labels)):
+            if value is not None:
+                fail(setting, f"not used with --data.name {data.name}; set --data.name folder")
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Every setting by its dotted name, such as `training.epochs`, as it would stand in a file."""
+    content = config.model_dump(mode="json")
+    return {name: _lookup(content, name) for name, _ in _fields(Config)}
+
+
+def check_latents(config: Config, labels: Labels) -> None:
+    """Checks that the characteristic latents of all labels fit into the latents.
+
+    Raises:
+      ConfigError: `model.latents` is too small for `labels` with `model.latents_per_label` latents each.
+    """
+    needed = labels.with_latents(config.model.latents_per_label).characteristic
+    if config.model.latents < needed:
+        raise ConfigError(
+            f"model.latents: {config.model.latents} is too small for {len(labels)} labels with "
+            f"model.latents_per_label {config.model.latents_per_label}; at least {needed} are needed"
+        )
+
+
+# The command line.
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        argument, _, what = message.removeprefix("argument ").partition(": ")
+        raise ConfigError(f"{argument}: {'a value is missing' if what == 'expected one argument' else what}")
+
+
+def _add_argument(group: Any, *names: str, **kwargs: Any) -> None:
+    """Adds an argument with its type and default in the words of YAML; hidden ones (a group as JSON) are left out."""
+    if kwargs["help"] == argparse.SUPPRESS:
+        return
+    words = {"None": "null", "False": "false", "True": "true", "()": "[]", "": "''"}
+    kwargs["help"] = re.sub(
+        r"\(default: (.*)\)$", lambda found: f"(default: {words.get(found[1], found[1])})", kwargs["help"]
+    )
+    kwargs["metavar"] = kwargs["metavar"].replace("tuple[int,...]", "[int,...]")
+    group.add_argument(*names, **kwargs)
+
+
+def _parser(prog: str | None) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=prog,
+        usage="%(prog)s [--config FILE] [--SETTING VALUE ...]",
+        description="Settings come from a YAML file; those given here come on top. Values are written as in YAML: "
+        "0.05, 1e-3, true, null, [32, 64]. In a YAML file, --training.batch-size is batch_size under training.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=100),
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"tf_ccvae {__version__}")
+    CliSettingsSource(
+        _Arguments,
+        root_parser=parser,
+        add_argument_method=_add_argument,
+        cli_avoid_json=True,
+        cli_kebab_case=True,
+        cli_parse_none_str="null",
+        cli_use_class_docs_for_groups=True,
+    )
+    return parser
+
+
+def _arguments(argv: Sequence[str], prog: str | None) -> dict[str, str]:
+    """The arguments as they were written, such as `{"training.epochs": "10"}`."""
+    namespace, unknown = _parser(prog).parse_known_args(argv)
+    if unknown:
+        argument = unknown[0].partition("=")[0]
+        if not argument.startswith("-"):
+            raise ConfigError(f"{argument}: not a setting; settings are written --training.epochs 10")
+        options = [_option(key) for key in (*ONLY_ARGUMENTS, *dict(_fields(Config)))]
+        raise ConfigError(f"{argument}: unknown setting{_did_you_mean(argument, [*options, '--help', '--version'])}")
+    given = {key: ",".join(text) if isinstance(text, list) else text for key, text in vars(namespace).items()}
+    return {key: text for key, text in given.items() if not (key in ONLY_ARGUMENTS and text == "null")}
+
+
+def _config_file(given: Mapping[str, str]) -> tuple[Path, str]:
+    if "resume" in given:
+        return Path(given["resume"]) / "config.yaml", "--resume"
+    return Path(given.get("config", DEFAULT_FILE)), "--config"
+
+
+def _path(given: Mapping[str, str], name: str) -> Path | None:
+    return Path(given[name]) if name in given else None
+
+
+def _safe_name(stem: str) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in stem)
+
+
+def _override(config: Config, overrides: Mapping[str, str]) -> Config:
+    fields = dict(_fields(Config))
+    content = config.model_dump(mode="json")
+    for key, text in overrides.items():
+        *section, last = key.split(".")
+        (content[section[0]] if section else content)[last] = _value(text, fields[key])
+    try:
+        return Config.model_validate_json(json.dumps(content), strict=True)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, overrides, _option)) from None
+
+
+def _value(text: str, field: FieldInfo) -> Any:
+    """What a value on the command line means: text for settings that are text, else as in YAML."""
+    kinds = list(_kinds(field.annotation))
+    if text == "null" and types.NoneType in kinds:
+        return None
+    if any(kind in (str, Path) for kind in kinds):
+        return text
+    if tuple in kinds:
+        text = f"[{text.removeprefix('[').removesuffix(']')}]"
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError:
+        return text
+
+
+# YAML.
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number, and a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise ConstructorError(None, None, f"{name} is given twice", key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML with lists on one line, and text that looks like a number in quotes."""
+
+
+def _list_on_one_line(dumper: yaml.SafeDumper, values: list[Any]) -> yaml.Node:
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)
+
+
+_EXPONENT = re.compile(r"^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
+_Dumper.add_representer(list, _list_on_one_line)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not a text file in UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: {_yaml_problem(error)}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: must hold settings, one a line, such as 'seed: 0'")
+    try:
+        content = json.loads(json.dumps(content, default=str))
+    except (TypeError, ValueError, RecursionError):
+        raise ConfigError(f"{path}: holds more than names, numbers, lists and groups") from None
+    sections = {key for key, field in Config.model_fields.items() if _is_section(field)}
+    return {key: {} if value is None and key in sections else value for key, value in content.items()}
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem or error.context}"
+    return " ".join(str(error).split())
+
+
+# Messages.
+
+
+def _option(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
+
+
+def _file_form(key: str) -> str:
+    return key
+
+
+def _is_section(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
+def _fields(settings: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every setting with its dotted name."""
+    for name, field in settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _fields(field.annotation, f"{prefix}{name}.")
+        else:
+            yield prefix + name, field
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """The types and literal values that an annotation allows, such as float and "auto"."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _kinds(get_args(annotation)[0])
+    elif origin in (Union, types.UnionType):
+        for part in get_args(annotation):
+            yield from _kinds(part)
+    elif origin is Literal:
+        yield from get_args(annotation)
+    else:
+        yield origin or annotation
+
+
+_KINDS = {
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    Path: "a path",
+    tuple: "a list of integers such as [32, 64]",
+    types.NoneType: "null",
+}
+_BOUNDS = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("below", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+
+
+def _explain(error: ValidationError, given: Mapping[str, Any], form: Callable[[str], str]) -> str:
+    """One line about the first thing that is wrong.
+
+    Args:
+      error: from a validation of `Config`.
+      given: what was validated, nested as in a file or with dotted names as on the command line.
+      form: how a dotted name is written where the settings came from.
+    """
+    problems = error.errors(include_url=False)
+    first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    fields = dict(_fields(Config))
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = [*fields, *(name for name, field in Config.model_fields.items() if _is_section(field))]
+        return f"{form(key)}: unknown setting{_did_you_mean(key, known)}"
+    name = next((n for n in fields if key == n or key.startswith(f"{n}.")), None)
+    if name is None:
+        return f"{form(key)}: {_show(first['input'])} is not a group of settings"
+    value = _lookup(given, name)
+    length = len(name.split("."))
+    for problem in problems:
+        if problem["type"] in _BOUNDS and problem["loc"][:length] == first["loc"][:length]:
+            words, bound = _BOUNDS[problem["type"]]
+            got = value if isinstance(value, str) else _show(value)
+            return f"{form(name)}: must be {words} {problem['ctx'][bound]:.10g}, got {got}"
+    if first["type"] == "string_pattern_mismatch":
+        return f"{form(name)}: {_show(value)} may only hold letters, digits, '.', '_' and '-'"
+    if first["type"] == "finite_number":
+        return f"{form(name)}: {_show(value)} is not a finite number"
+    return f"{form(name)}: {_show(value)} is not {_expected(fields[name].annotation, value)}"
+
+
+def _expected(annotation: Any, value: Any) -> str:
+    """The allowed types or values in words, with the nearest one if `value` looks like a misspelt one."""
+    kinds = list(_kinds(annotation))
+    literal = [str(kind) for kind in kinds if not isinstance(kind, type)]
+    if len(literal) == len(kinds):
+        text = f"one of {', '.join(literal)}"
+    else:
+        text = " or ".join(_KINDS[kind] if isinstance(kind, type) else str(kind) for kind in kinds)
+    nearest = difflib.get_close_matches(str(value), literal, n=1)
+    return f"{text}; did you mean {nearest[0]}?" if nearest else text
+
+
+def _lookup(given: Mapping[str, Any], name: str) -> Any:
+    if name in given:
+        return given[name]
+    value: Any = given
+    for part in name.split("."):
+        value = value[part]
+    return value
+
+
+def _show(value: Any) -> str:
+    return repr(value) if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _did_you_mean(key: str, known: Sequence[str]) -> str:
+    """The known name nearest to `key`, compared in full first and then by the part behind the last dot."""
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
+    if not nearest:
+        last = {name.rpartition(".")[2].removeprefix("--"): name for name in reversed(known)}
+        found = difflib.get_close_matches(key.rpartition(".")[2].removeprefix("--"), last, n=1, cutoff=0.7)
+        nearest = [last[name] for name in found] or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    return f"; did you mean {nearest[0]}?" if nearest else "; --help lists all settings"
