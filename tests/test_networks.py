@@ -1,11 +1,12 @@
 """Shapes, depth and size of the networks."""
 
+import keras
 import numpy as np
 import pytest
 
 from tf_ccvae.labels import Labels
 from tf_ccvae.model import CCVAE
-from tf_ccvae.networks import Decoder, Encoder, default_widths
+from tf_ccvae.networks import Decoder, Encoder, WholeConv2D, WholeConv2DTranspose, default_widths
 
 
 def test_parameters_at_64_pixels_are_those_of_the_paper():
@@ -40,6 +41,24 @@ def test_encoder_is_that_of_the_paper_layer_by_layer():
 def test_impossible_networks_are_refused_by_name(shape, widths, message):
     with pytest.raises(ValueError, match=message):
         Encoder(shape, widths)
+
+
+@pytest.mark.parametrize(
+    ("layer", "base", "shape"),
+    [
+        (WholeConv2D, keras.layers.Conv2D, (5, 4, 4, 6)),
+        (WholeConv2DTranspose, keras.layers.Conv2DTranspose, (5, 1, 1, 6)),
+    ],
+)
+def test_matrix_products_equal_the_convolutions_that_they_stand_for(layer, base, shape):
+    fast, slow = (kind(7, 4, padding="valid", activation="relu") for kind in (layer, base))
+    image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    fast(image), slow(image)
+    random = np.random.default_rng(1)
+    for one, other in zip(fast.weights, slow.weights, strict=True):
+        one.assign(random.normal(size=one.shape))
+        other.assign(one)
+    np.testing.assert_allclose(fast(image), slow(image), rtol=1e-5, atol=1e-5)
 
 
 def test_sizes_without_default_widths_are_refused():

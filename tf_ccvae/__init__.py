@@ -4,6 +4,7 @@ After `import tf_ccvae`, `keras.models.load_model` loads the model of a run. Imp
 are registered as soon as somebody imports Keras, and `--help` or a process that draws pictures never does.
 """
 
+import contextlib
 from typing import Any
 
 import wrapt
@@ -13,4 +14,6 @@ __version__ = "0.1.0"
 
 @wrapt.when_imported("keras")
 def _register_classes(keras: Any) -> None:
-    import tf_ccvae.model  # noqa: F401
+    # Keras may be imported by a module of ours that the model needs, and which then is not ready yet.
+    with contextlib.suppress(ImportError):
+        import tf_ccvae.model  # noqa: F401

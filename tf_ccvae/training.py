@@ -13,6 +13,7 @@ from tf_ccvae.data.dataset import Dataset, Split
 from tf_ccvae.data.pipeline import evaluation_batches, hide_labels, training_batches
 from tf_ccvae.distributions import observed_frequencies
 from tf_ccvae.model import CCVAE
+from tf_ccvae.optimizers import FusedAdam
 from tf_ccvae.runs import Run, RunError, State
 
 EVALUATION_BATCH = 200
@@ -93,7 +94,7 @@ def build_optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
         )
     elif warmup:
         rate = keras.optimizers.schedules.PolynomialDecay(0.0, warmup, training.learning_rate)
-    return keras.optimizers.Adam(rate, global_clipnorm=training.clip_norm)
+    return FusedAdam(rate, global_clipnorm=training.clip_norm)
 
 
 class Checkpoints(keras.callbacks.Callback):

@@ -1,0 +1,207 @@
+"""How fast is a training step? `python -m benchmarks.training_speed [--official PATH]`
+
+Images per second and peak memory of the labelled and the unlabelled step at batch 64 and 200: compiled graph, XLA,
+ten steps per execution, bfloat16; and, for scale, forward and backward through the convolutions alone. PATH is a
+checkout of github.com/thwjoy/ccvae_pytorch; then the `sup` and `unsup` steps of that program (PyTorch must be
+installed) are timed too, in turns with ours: every variant runs in a process of its own, all wait while one works, and
+the rounds go over all variants again and again. Nothing else should run on the machine.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import sys
+import time
+import types
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import RESULTS, machine, table
+from tf_ccvae.files import write_json, write_text
+
+LABELS, LATENTS, SIZE = 18, 45, 64
+VARIANTS = {
+    "graph": {},
+    "xla": {"jit_compile": True},
+    "10 steps per execution": {"steps_per_execution": 10},
+    "bfloat16": {"dtype": "mixed_bfloat16"},
+    "convolutions alone": {},
+}
+
+
+def example_batch(batch: int) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    return random.integers(0, 255, (batch, SIZE, SIZE, 3), np.uint8), random.integers(0, 2, (batch, LABELS))
+
+
+def our_step(variant: str, labelled: bool, batch: int) -> Callable[[], int]:
+    """One call of the returned function runs some steps of training and says how many."""
+    from tf_ccvae.startup import prepare
+
+    prepare()
+    import keras
+    import tensorflow as tf
+
+    from tf_ccvae.labels import Labels
+    from tf_ccvae.model import CCVAE, pixels
+
+    options: dict[str, Any] = dict(VARIANTS[variant])
+    names = Labels.of_binary(f"label{i}" for i in range(LABELS))
+    model = CCVAE((SIZE, SIZE, 3), names, latents=LATENTS, dtype=options.pop("dtype", "float32"))
+    model.compile(optimizer=keras.optimizers.Adam(1e-3), **options)
+    model.optimizer.build(model.trainable_variables)
+    image, values = example_batch(batch)
+    data = {
+        "image": tf.constant(image),
+        "labels": tf.constant(values, tf.int32),
+        "observed": tf.fill([batch, LABELS], labelled),
+        "index": tf.range(batch, dtype=tf.int64),
+    }
+    if variant == "convolutions alone":
+        latents = tf.random.stateless_normal([batch, LATENTS], [0, 0])
+        weights = model.encoder.trainable_weights + model.decoder.trainable_weights
+
+        @tf.function
+        def convolutions() -> Any:
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(model.encoder(pixels(data["image"]))) + tf.reduce_sum(model.decoder(latents))
+            return tape.gradient(loss, weights)
+
+        return lambda: (convolutions()[0].numpy(), 1)[1]
+    iterator = iter(tf.data.Dataset.from_tensors(data).repeat())
+    model.make_train_function()
+    step = model.train_function
+    return lambda: (float(step(iterator)["loss"]), int(options.get("steps_per_execution", 1)))[1]
+
+
+def official_step(path: str, labelled: bool, batch: int) -> Callable[[], int]:
+    """The official program's own model, optimizer and loss, on the same batch."""
+    sys.path.insert(0, path)
+    for name in ("torchvision", "torchvision.utils", "torchvision.datasets", "torchvision.transforms"):
+        try:
+            __import__(name)
+        except (ImportError, RuntimeError):  # it is wanted there for pictures and data only
+            module = types.ModuleType(name)
+            module.make_grid = module.save_image = module.CelebA = object  # type: ignore[attr-defined]
+            sys.modules[name] = module
+    import torch
+    from models.ccvae import CCVAE as Official  # type: ignore[import-not-found]
+
+    torch.manual_seed(0)
+    torch.set_num_threads(multiprocessing.cpu_count())
+    model = Official(LATENTS, LABELS, (3, SIZE, SIZE), False, lambda: torch.full((1, LABELS), 0.5))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    image, values = example_batch(batch)
+    x = torch.tensor(image.transpose(0, 3, 1, 2) / 255.0, dtype=torch.float32)
+    y = torch.tensor(values, dtype=torch.float32)
+
+    def step() -> int:
+        loss = model.sup(x, y) if labelled else model.unsup(x)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        loss.item()
+        return 1
+
+    return step
+
+
+def work(connection: Connection, make: Callable[..., Callable[[], int]], *arguments: Any) -> None:
+    """Times as many seconds of steps as it is told, until it is told 0; then says its peak memory in MB."""
+    step = make(*arguments)
+    for _ in range(3):
+        step()
+    connection.send("ready")
+    while seconds := connection.recv():
+        times = []
+        started = time.perf_counter()
+        while time.perf_counter() - started < seconds:
+            before = time.perf_counter()
+            count = step()
+            times.append((time.perf_counter() - before) / count)
+        connection.send(times)
+    connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def measure(jobs: dict[tuple[str, bool], tuple[Any, ...]], rounds: int, seconds: float) -> dict[tuple[str, bool], Any]:
+    """Median seconds per step and peak memory of each job, timed in turns."""
+    context = multiprocessing.get_context("spawn")
+    workers = {}
+    for key, job in jobs.items():
+        here, there = context.Pipe()
+        process = context.Process(target=work, args=(there, *job), daemon=True)
+        process.start()
+        assert here.recv() == "ready"
+        workers[key] = (process, here)
+    times: dict[tuple[str, bool], list[float]] = {key: [] for key in jobs}
+    for _ in range(rounds):
+        for key, (_, connection) in workers.items():
+            connection.send(seconds)
+            times[key] += connection.recv()
+    result = {}
+    for key, (process, connection) in workers.items():
+        connection.send(0)
+        memory = connection.recv()
+        process.join()
+        result[key] = {
+            "median": float(np.median(times[key])),
+            "fastest": float(np.min(times[key])),
+            "slowest": float(np.max(times[key])),
+            "steps": len(times[key]),
+            "memory_mb": memory,
+        }
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--official", type=Path, help="checkout of github.com/thwjoy/ccvae_pytorch")
+    parser.add_argument("--batches", type=int, nargs="+", default=[64, 200])
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of steps per variant and round")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
+    arguments = parser.parse_args()
+    results, text = {}, ["# Speed of a training step", "", "Made by `python -m benchmarks.training_speed`.", ""]
+    for batch in arguments.batches:
+        jobs: dict[tuple[str, bool], tuple[Any, ...]] = {}
+        for labelled in (True, False):
+            for variant in ("graph", *(v for v in arguments.variants if v != "graph")):
+                if labelled or variant != "convolutions alone":
+                    jobs[variant, labelled] = (our_step, variant, labelled, batch)
+            if arguments.official:
+                jobs["official PyTorch program", labelled] = (official_step, str(arguments.official), labelled, batch)
+        measured = measure(jobs, arguments.rounds, arguments.seconds)
+        body = []
+        for (variant, labelled), row in measured.items():
+            results[f"{variant}/{'labelled' if labelled else 'unlabelled'}/{batch}"] = row
+            ours = measured["graph", labelled]["median"]
+            body.append(
+                [
+                    variant,
+                    "both" if variant == "convolutions alone" else "labelled" if labelled else "unlabelled",
+                    f"{1000 * row['median']:.0f}",
+                    f"{1000 * row['fastest']:.0f} to {1000 * row['slowest']:.0f}",
+                    f"{batch / row['median']:.0f}",
+                    f"{row['memory_mb']:.0f}",
+                    f"{row['median'] / ours:.2f}",
+                ]
+            )
+        header = ["variant", "step", "ms (median)", "ms (range)", "images/s", "peak MB", "time / graph"]
+        text += [f"## Batch {batch}", "", table(header, body)]
+    from tf_ccvae.startup import prepare
+
+    prepare()
+    where = machine()
+    text.insert(3, f"Machine: {where}\n")
+    write_json(arguments.results / "training_speed.json", {"machine": where, "results": results})
+    write_text(arguments.results / "training_speed.md", "\n".join(text))
+    print("\n".join(text))
+
+
+if __name__ == "__main__":
+    main()

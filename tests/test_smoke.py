@@ -1,0 +1,102 @@
+"""Every command that the README and the docs show runs, and so does every configuration file."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FEW_FACES = ("--data.examples", "240", "--training.epochs", "1")
+
+# Arguments that make each documented program small; {folder} is an empty folder.
+PROGRAMS = {
+    "tf_ccvae.fit": (*FEW_FACES, "--run-dir", "{folder}/run"),
+    "benchmarks.estimators": (
+        *("--examples", "240", "--settings", "ours", "--fractions", "0.2", "--seeds", "0"),
+        *("--results", "{folder}"),
+    ),
+    "benchmarks.gradient_variance": ("--examples", "240", "--epochs", "1", "--draws", "2", "--results", "{folder}"),
+    "benchmarks.training_speed": (
+        *("--batches", "4", "--rounds", "1", "--seconds", "0.1", "--variants", "graph", "convolutions alone"),
+        *("--results", "{folder}"),
+    ),
+    "benchmarks.avatars_learnability": ("--examples", "240", "--epochs", "1", "--output", "{folder}/learnable.json"),
+    "benchmarks.avatars_contact_sheet": ("{folder}/sheet.png",),
+}
+
+# Arguments that make each configuration file small; {images} and {labels} are the tiny folder.
+CONFIGS = {
+    "avatars.yaml": FEW_FACES,
+    "folder.yaml": (
+        *("--data.images", "{images}", "--data.labels", "{labels}", "--data.image-size", "28"),
+        *("--training.epochs", "1"),
+    ),
+}
+
+
+def documented_programs() -> set[str]:
+    pages = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return {
+        name for page in pages for name in re.findall(r"python -m ((?:tf_ccvae|benchmarks)[\w.]*)", page.read_text())
+    }
+
+
+def run(module: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("module", sorted(PROGRAMS))
+def test_every_documented_program_runs(module, tmp_path):
+    run(module, *(argument.format(folder=tmp_path) for argument in PROGRAMS[module]))
+    assert any(tmp_path.iterdir())
+
+
+def test_every_program_in_the_docs_and_every_program_there_is_has_a_smoke_test():
+    made = {
+        f"{path.parent.name}.{path.stem}"
+        for folder in ("tf_ccvae", "benchmarks")
+        for path in (ROOT / folder).glob("*.py")
+        if '__name__ == "__main__"' in path.read_text()
+    }
+    assert documented_programs() | made == set(PROGRAMS)
+
+
+@pytest.mark.parametrize("name", sorted(CONFIGS))
+def test_every_config_file_trains(name, tmp_path, tiny_folder):
+    images, labels = tiny_folder
+    extra = [argument.format(images=images, labels=labels) for argument in CONFIGS[name]]
+    run("tf_ccvae.fit", "--config", f"configs/{name}", *extra, "--run-dir", str(tmp_path / "run"))
+    assert (tmp_path / "run" / "results.json").is_file()
+
+
+def test_every_config_file_has_a_smoke_test_and_a_header():
+    files = sorted((ROOT / "configs").glob("*.yaml"))
+    assert {path.name for path in files} == set(CONFIGS)
+    assert all(path.read_text().startswith("# ") for path in files)
+
+
+def test_help_lists_every_setting_with_type_and_default():
+    text = run("tf_ccvae.fit", "--help")
+    for part in ("--data.labelled-fraction float", "(default: 1.0)", "--training.precision", "--resume", "--seed int"):
+        assert part in text
+
+
+def test_readme_shows_exactly_the_two_commands_for_a_fresh_machine():
+    text = (ROOT / "README.md").read_text()
+    for command in (
+        "pip install -r requirements.txt && python -m tf_ccvae.fit",
+        "pip install -r requirements-dev.txt && pytest",
+    ):
+        assert command in text
+
+
+def test_pictures_and_pages_that_the_docs_link_are_there():
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
