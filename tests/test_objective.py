@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tf_ccvae import objective
+from tf_ccvae import objective, tilting
 from tf_ccvae.distributions import positive
 from tf_ccvae.labels import MISSING, Label, Labels
 
@@ -715,7 +715,7 @@ def test_weight_of_the_official_estimator_has_mean_one_under_the_posterior():
 
 # Sampling -------------------------------------------------------------------------------------------------------------
 
-CELL = 16 / objective.CELLS
+CELL = 16 / tilting.CELLS
 
 
 def tilted_density(logits_of, value):
@@ -752,7 +752,7 @@ def test_tilted_noise_of_a_binary_label_has_the_tilted_density(mean, slope, valu
     bias = mean - kernel * parameters.loc[0, 0]
     parameters = tiled(parameters._replace(kernel=kernel, bias=bias), rows)
     noise = some_noise(labels, rows, style=1)
-    sample = objective.tilted_noise(
+    sample = tilting.tilted_noise(
         posterior_of(parameters),
         label_model(labels, parameters),
         tf.fill([rows, 1], value),
@@ -772,7 +772,7 @@ def test_tilted_noise_of_a_categorical_label_has_the_tilted_density(value):
         for k, b in zip(parameters.kernel[0], parameters.bias[0], strict=True)
     ]
     parameters = tiled(parameters, rows)
-    sample = objective.tilted_noise(
+    sample = tilting.tilted_noise(
         posterior_of(parameters),
         label_model(labels, parameters),
         tf.fill([rows, 1], value),
@@ -792,7 +792,7 @@ def test_tilted_noise_of_several_latents_is_tilted_along_the_classifier_and_unch
     mean = parameters.kernel[:, 0] @ parameters.loc[0] + parameters.bias[0, 0]
     parameters = tiled(parameters, rows)
     noise = some_noise(labels, rows, style=0)
-    sample = objective.tilted_noise(
+    sample = tilting.tilted_noise(
         posterior_of(parameters),
         label_model(labels, parameters),
         tf.fill([rows, 1], value),
@@ -812,7 +812,7 @@ def test_noise_picked_among_proposals_has_the_tilted_moments(value):
     density = mass * np.exp(log_classifier(labels, parameters, 0, own)[:, value])
     density /= density.sum()
     parameters = tiled(parameters, rows)
-    sample = objective.tilted_noise(
+    sample = tilting.tilted_noise(
         posterior_of(parameters),
         label_model(labels, parameters),
         tf.fill([rows, 1], value),
@@ -833,7 +833,7 @@ def test_last_float32_before_one_gives_a_sample_that_the_density_allows(slope):
     noise = objective.Noise(tf.zeros(shape), tf.fill(shape, np.nextafter(np.float32(1), np.float32(0))), None)
     posterior = tfd.Normal(tf.constant(locs[:, None], tf.float32), tf.ones(shape))
     model = objective.LabelModel(labels, None, tf.constant([[0, slope]]), tf.zeros([1, 2]), None)
-    sample = objective.tilted_noise(posterior, model, tf.fill(shape, 0), tf.fill(shape, True), noise).numpy()
+    sample = tilting.tilted_noise(posterior, model, tf.fill(shape, 0), tf.fill(shape, True), noise).numpy()
     # Value 0 thins the upper tail, and of a standard normal only 1e-9 lies above 6.
     assert sample.max() < 6
 
@@ -842,7 +842,7 @@ def test_noise_of_missing_labels_is_exactly_the_normal_noise():
     rows = 4
     parameters, noise = some_parameters(EVERYTHING, rows), some_noise(EVERYTHING, rows, draws=3)
     observed = np.array([[False] * 4, [True] * 4, [True, False, False, True], [False, True, True, False]])
-    sample = objective.tilted_noise(
+    sample = tilting.tilted_noise(
         posterior_of(parameters), label_model(EVERYTHING, parameters), tf.ones([rows, 4], tf.int32), observed, noise
     ).numpy()
     seen = np.repeat(observed, [x.latents for x in EVERYTHING], axis=1)
@@ -862,7 +862,7 @@ def test_gradient_of_tilted_noise_is_that_of_the_tilted_mean(mean, slope, value)
         tape.watch([kernel, bias])
         model = objective.LabelModel(labels, None, kernel, bias, None)
         values, observed = tf.fill([rows, 1], value), tf.fill([rows, 1], True)
-        sample = objective.tilted_noise(tfd.Normal(zeros, zeros + 1), model, values, observed, noise)
+        sample = tilting.tilted_noise(tfd.Normal(zeros, zeros + 1), model, values, observed, noise)
         own = tf.reduce_mean(sample)
     gradients = [g.numpy()[0, 1] for g in tape.gradient(own, [kernel, bias])]
 
