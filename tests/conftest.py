@@ -54,5 +54,6 @@ def tiny_arguments(tiny_folder):
         *("--data.name", "folder", "--data.images", str(images), "--data.labels", str(labels)),
         *("--data.image-size", "28", "--data.channels", "1", "--model.latents", "6", "--model.hidden", "32"),
         *("--model.encoder-widths", "[8, 8, 16]", "--training.batch-size", "32", "--training.epochs", "2"),
-        *("--training.learning-rate", "3e-3", "--seed", "1"),
+        *("--training.learning-rate", "2e-3", "--seed", "1"),
+        *("--model.likelihood-scale", "1.0", "--objective.label-weight", "100"),
     ]
