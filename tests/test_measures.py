@@ -35,6 +35,15 @@ def test_balanced_accuracy_is_the_mean_over_labels_of_the_mean_over_values(count
     assert counted.per_label()["b"]["balanced_accuracy"] == pytest.approx(b)
 
 
+def test_result_names_the_measures_of_every_label(counted):
+    result = {name: float(value) for name, value in counted.result().items()}
+    assert set(result) == {
+        *("accuracy", "accuracy_a", "accuracy_b"),
+        *("balanced_accuracy", "balanced_accuracy_a", "balanced_accuracy_b"),
+    }
+    assert (result["accuracy_a"], result["accuracy_b"]) == pytest.approx((0.8, 0.6))
+
+
 def test_a_value_that_never_occurs_is_left_out_of_balanced_accuracy():
     metric = LabelCounts(LABELS)
     metric.update_state(np.array([[1, 0]]), np.array([[True, False]]), np.array([[1, 0]]))

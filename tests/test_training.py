@@ -81,6 +81,13 @@ def test_two_epochs_and_two_more_are_bit_equal_to_four(configured, tiny, tmp_pat
     assert without_time[0] == without_time[1]
 
 
+def test_training_without_any_label_learns_the_images(configured, tiny, tmp_path):
+    _, run = trained(configured(data__labelled_fraction=0, training__epochs=3), tiny, tmp_path / "run")
+    history = run.state().history
+    assert history[-1]["validation_bound"] > history[0]["validation_bound"]
+    assert {"validation_accuracy_Top", "validation_balanced_accuracy_Bright"} <= set(history[0])
+
+
 def test_the_best_epoch_is_kept_and_others_are_removed(configured, tiny, tmp_path):
     model, run = trained(configured(training__epochs=3), tiny, tmp_path / "run")
     state = run.state()

@@ -56,7 +56,13 @@ class LabelCounts(keras.metrics.Metric):
         self.counts.assign_add(tf.einsum("blt,blp->ltp", true, tf.one_hot(predicted, depth)))
 
     def result(self) -> dict[str, Any]:
-        return {"accuracy": self.accuracy(), "balanced_accuracy": self.balanced_accuracy()}
+        """Overall measures, and those of label X as `accuracy_X` and `balanced_accuracy_X`."""
+        measures = {"accuracy": self.accuracy(), "balanced_accuracy": self.balanced_accuracy()}
+        right, balanced = self._right(), self._balanced()
+        for i, label in enumerate(self.labels):
+            measures[f"accuracy_{label.name}"] = right[i]
+            measures[f"balanced_accuracy_{label.name}"] = balanced[i]
+        return measures
 
     def accuracy(self) -> Any:
         """Share of right predictions among all observed labels."""
@@ -64,29 +70,36 @@ class LabelCounts(keras.metrics.Metric):
         return tf.math.divide_no_nan(right, tf.reduce_sum(self.counts))
 
     def balanced_accuracy(self) -> Any:
-        """Mean over labels of the mean over values of the share found; values that never occur are left out."""
+        """Mean over labels of the mean over values of the share found; what never occurs is left out."""
+        occurs = tf.cast(tf.reduce_sum(self.counts, axis=[1, 2]) > 0, tf.float32)
+        return tf.math.divide_no_nan(tf.reduce_sum(self._balanced()), tf.reduce_sum(occurs))
+
+    def _right(self) -> tf.Tensor:
+        """Accuracy of each label, (labels,)."""
+        return tf.math.divide_no_nan(
+            tf.reduce_sum(tf.linalg.diag_part(self.counts), axis=1), tf.reduce_sum(self.counts, axis=[1, 2])
+        )
+
+    def _balanced(self) -> tf.Tensor:
+        """Balanced accuracy of each label, (labels,)."""
         total = tf.reduce_sum(self.counts, axis=2)  # (labels, values)
         found = tf.math.divide_no_nan(tf.linalg.diag_part(self.counts), total)
         seen = tf.cast(total > 0, tf.float32)
-        per_label = tf.math.divide_no_nan(tf.reduce_sum(found, axis=1), tf.reduce_sum(seen, axis=1))
-        occurs = tf.cast(tf.reduce_any(total > 0, axis=1), tf.float32)
-        return tf.math.divide_no_nan(tf.reduce_sum(per_label), tf.reduce_sum(occurs))
+        return tf.math.divide_no_nan(tf.reduce_sum(found, axis=1), tf.reduce_sum(seen, axis=1))
 
     def per_label(self) -> dict[str, dict[str, float]]:
         """For each label: accuracy, balanced accuracy, share of the most frequent value, number of examples."""
-        counts = np.asarray(self.counts, np.float64)
-        measures = {}
-        for i, label in enumerate(self.labels):
-            table = counts[i, : label.values, : label.values]
-            total = table.sum(1)
-            seen = total > 0
-            measures[label.name] = {
-                "accuracy": float(np.trace(table) / max(total.sum(), 1)),
-                "balanced_accuracy": float(np.mean(np.diag(table)[seen] / total[seen])) if seen.any() else 0.0,
-                "majority": float(total.max() / max(total.sum(), 1)),
-                "examples": int(total.sum()),
+        total = np.asarray(self.counts, np.float64).sum(2)
+        right, balanced = np.asarray(self._right()), np.asarray(self._balanced())
+        return {
+            label.name: {
+                "accuracy": float(right[i]),
+                "balanced_accuracy": float(balanced[i]),
+                "majority": float(total[i].max() / max(total[i].sum(), 1)),
+                "examples": int(total[i].sum()),
             }
-        return measures
+            for i, label in enumerate(self.labels)
+        }
 
 
 def predicted_values(log_marginals: Any, labels: Labels) -> tf.Tensor:

@@ -50,7 +50,8 @@ class CCVAE(keras.Model):
       likelihood: 'laplace', 'gaussian', 'bernoulli' or 'continuous_bernoulli'.
       likelihood_scale: scale of laplace and gaussian, or 'learned'.
       estimator: 'exact', 'pytorch' or 'pyro'; see `tf_ccvae.objective`.
-      label_weight: adds this times log q(y_O|x) to what is maximised.
+      label_weight: adds this times log q(y_O|x) to what is maximised; by default 1000 for 'exact' and 0 for the
+        official estimators, whose gradient holds a hidden weight of its own.
       nodes: nodes of the one-dimensional integrals.
       samples: draws for q(y|x) in the official estimators.
       proposals: draws for categorical labels with several latents.
@@ -78,7 +79,7 @@ class CCVAE(keras.Model):
         likelihood: str = "laplace",
         likelihood_scale: float | str = 1.0,
         estimator: str = "exact",
-        label_weight: float = 100.0,
+        label_weight: float | None = None,
         nodes: int = 64,
         samples: int = 100,
         proposals: int = 16,
@@ -94,7 +95,7 @@ class CCVAE(keras.Model):
         self.likelihood = likelihood
         self.likelihood_scale = likelihood_scale
         self.estimator = estimator
-        self.label_weight = label_weight
+        self.label_weight = objective.default_label_weight(estimator) if label_weight is None else label_weight
         self.nodes = nodes
         self.samples = samples
         self.proposals = proposals

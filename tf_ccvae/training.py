@@ -64,7 +64,7 @@ def build_model(config: Config, dataset: Dataset, train: Split) -> CCVAE:
         likelihood=config.model.likelihood,
         likelihood_scale=config.model.likelihood_scale,
         estimator=config.objective.estimator,
-        label_weight=config.objective.label_weight,
+        label_weight=None if config.objective.label_weight == "auto" else config.objective.label_weight,
         nodes=config.objective.nodes,
         samples=config.objective.samples,
         proposals=config.objective.proposals,
@@ -126,7 +126,8 @@ class Checkpoints(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = logs or {}
         row = {"epoch": epoch + 1, "loss": float(logs["loss"])}
-        row.update({f"validation_{name}": float(logs[f"val_{name}"]) for name in MEASURES})
+        per_label = [f"{name}_{label}" for label in self.model.labels.names for name in MEASURES[-2:]]
+        row.update({f"validation_{name}": float(logs[f"val_{name}"]) for name in (*MEASURES, *per_label)})
         row["seconds"] = round(time.monotonic() - self.started, 2)
         history = (*self.state.history, row)
         if not (np.isfinite(row["loss"]) and np.isfinite(row["validation_bound"])):
