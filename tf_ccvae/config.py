@@ -119,8 +119,8 @@ class Objective(Settings):
     )
     label_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
         default="auto",
-        description="adds this times log q(y | x) to what is maximised, at least 0; auto is 1000 for exact and 0 for the "
-        "official estimators, whose gradient holds a hidden weight of its own",
+        description="adds this times log q(y | x) to what is maximised, at least 0; auto is 1000 for exact and 0 for "
+        "the official estimators, whose gradient holds a hidden weight of its own",
     )
     nodes: int = Field(
         default=64, ge=8, le=1024, description="nodes of the one-dimensional integrals in exact; 8 to 1024"
