@@ -34,8 +34,9 @@ def contact_sheet(split: Split, names: tuple[str, ...]) -> Image.Image:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Draws the contact sheet of the drawn faces.")
     parser.add_argument("output", type=Path)
+    parser.add_argument("--examples", type=int, default=12000, help="how many faces; fewer only to try it out")
     options = parser.parse_args(arguments)
-    data = avatars.load(progress=True)
+    data = avatars.load(examples=options.examples, progress=True)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(data.test, data.labels.names).save(options.output, optimize=True)
     return 0

@@ -23,7 +23,7 @@ PROGRAMS = {
         *("--results", "{folder}"),
     ),
     "benchmarks.avatars_learnability": ("--examples", "240", "--epochs", "1", "--output", "{folder}/learnable.json"),
-    "benchmarks.avatars_contact_sheet": ("{folder}/sheet.png",),
+    "benchmarks.avatars_contact_sheet": ("{folder}/sheet.png", "--examples", "600"),
 }
 
 # Arguments that make each configuration file small; {images} and {labels} are the tiny folder.
