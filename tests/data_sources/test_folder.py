@@ -1,6 +1,7 @@
 import importlib.metadata
 import io
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -114,12 +115,13 @@ def test_small_images_are_a_warning(folder):
     assert data.image_shape == (28, 28, 1)
 
 
-def test_progress_bar_goes_to_standard_error(folder, capsys):
-    folder(progress=True)
-    assert "reading images" in capsys.readouterr().err
-    folder()
+@pytest.mark.parametrize(("asked", "terminal"), [(True, True), (True, False), (False, True)])
+def test_progress_bar_is_drawn_on_a_terminal_only_and_on_standard_error(folder, capsys, monkeypatch, asked, terminal):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    folder(progress=asked)
     printed = capsys.readouterr()
-    assert printed.out == printed.err == ""
+    assert ("reading images" in printed.err) == (asked and terminal)
+    assert printed.out == ""
 
 
 # What becomes of an image.
