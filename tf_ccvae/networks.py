@@ -46,7 +46,8 @@ def _check(image_shape: tuple[int, int, int], widths: tuple[int, ...]) -> None:
 class WholeConv2D(keras.layers.Conv2D):
     """A 'valid' convolution whose kernel covers the whole image, as the one matrix product that it is.
 
-    Same weights and result as `keras.layers.Conv2D`, in about a third of the time on a CPU.
+    Same weights and result as `keras.layers.Conv2D`, but faster on a CPU: 3 to 4 ms less of the 36 that the encoder of
+    the paper takes forward and backward on 64 images.
     """
 
     def call(self, inputs: Any) -> Any:

@@ -37,7 +37,7 @@ def hide_labels(split: Split, labelled_fraction: float, missing_rate: float, see
 def automatic_share(labelled: int, examples: int) -> float:
     """Share of a batch drawn from the labelled examples when the configuration says 'auto': max(fraction, 1/2).
 
-    0 where there are none. Measured by `benchmarks/estimators.py`.
+    0 where there are none. `benchmarks/results/estimators.md` compares it with drawing in proportion.
     """
     return max(labelled / examples, 0.5) if labelled else 0.0
 
