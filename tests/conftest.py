@@ -57,3 +57,20 @@ def tiny_arguments(tiny_folder):
         *("--training.learning-rate", "2e-3", "--seed", "1"),
         *("--model.likelihood-scale", "1.0", "--objective.label-weight", "100"),
     ]
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory, tiny_folder):
+    """A trained run on the tiny folder."""
+    images, labels = tiny_folder
+    path = tmp_path_factory.mktemp("runs") / "tiny"
+    arguments = [
+        *("--data.name", "folder", "--data.images", str(images), "--data.labels", str(labels)),
+        *("--data.image-size", "28", "--data.channels", "1", "--model.latents", "6", "--model.hidden", "32"),
+        *("--model.encoder-widths", "[8, 8, 16]", "--training.batch-size", "32", "--training.epochs", "6"),
+        *("--training.learning-rate", "3e-3", "--model.likelihood-scale", "1.0", "--objective.label-weight", "100"),
+    ]
+    from tf_ccvae import fit
+
+    assert fit.main([*arguments, "--run-dir", str(path)]) == 0
+    return path

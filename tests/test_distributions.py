@@ -99,7 +99,7 @@ def test_conditional_prior_has_one_normal_per_value_and_characteristic_latent():
 
 def test_prior_scale_is_at_least_a_thousandth():
     layer = built(LabelDistributions(MIXED))
-    layer.prior_raw_scale.assign(np.full((3, 4), -100))
+    layer.paced_raw_scale.assign(np.full((3, 4), -100))
     np.testing.assert_allclose(layer.prior.scale, np.full((3, 4), 1e-3), rtol=1e-6)
 
 

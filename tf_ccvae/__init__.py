@@ -16,4 +16,5 @@ __version__ = "0.1.0"
 def _register_classes(keras: Any) -> None:
     # Keras may be imported by a module of ours that the model needs, and which then is not ready yet.
     with contextlib.suppress(ImportError):
+        import tf_ccvae.baselines
         import tf_ccvae.model  # noqa: F401

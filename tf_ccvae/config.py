@@ -88,8 +88,13 @@ class Data(Settings):
 
 
 class Model(Settings):
-    """The networks and distributions."""
+    """The networks and distributions; `model: m2` is short for its name alone."""
 
+    name: Literal["ccvae", "m2", "vae_classifier"] = Field(
+        default="ccvae",
+        description="ccvae, or a baseline: m2 (labels enter encoder and decoder), vae_classifier (a classifier on all "
+        "latents)",
+    )
     latents: int = Field(
         default=45, ge=1, description="number of latents, characteristic and style together; at least 1"
     )
@@ -313,8 +318,14 @@ def check_latents(config: Config, labels: Labels) -> None:
     Raises:
       ConfigError: `model.latents` is too small for `labels` with `model.latents_per_label` latents each.
     """
+    if config.model.name == "vae_classifier":
+        needed = sum(label.values - 1 for label in labels)
+        if config.model.latents < needed:
+            raise ConfigError(
+                f"model.latents: {config.model.latents} is too small for the {needed} logits of {len(labels)} labels"
+            )
     needed = labels.with_latents(config.model.latents_per_label).characteristic
-    if config.model.latents < needed:
+    if config.model.name == "ccvae" and config.model.latents < needed:
         raise ConfigError(
             f"model.latents: {config.model.latents} is too small for {len(labels)} labels with "
             f"model.latents_per_label {config.model.latents_per_label}; at least {needed} are needed"
@@ -366,6 +377,7 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
 
 def _arguments(argv: Sequence[str], prog: str | None) -> dict[str, str]:
     """The arguments as they were written, such as `{"training.epochs": "10"}`."""
+    argv = [re.sub(r"^--model(?==|$)", "--model.name", argument) for argument in argv]
     namespace, unknown = _parser(prog).parse_known_args(argv)
     if unknown:
         argument = unknown[0].partition("=")[0]
@@ -467,6 +479,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         content = json.loads(json.dumps(content, default=str))
     except (TypeError, ValueError, RecursionError):
         raise ConfigError(f"{path}: holds more than names, numbers, lists and groups") from None
+    if isinstance(content.get("model"), str):
+        content["model"] = {"name": content["model"]}
     sections = {key for key, field in Config.model_fields.items() if _is_section(field)}
     return {key: {} if value is None and key in sections else value for key, value in content.items()}
 

@@ -59,22 +59,67 @@ class PosteriorHead(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("tf_ccvae")
-class LabelDistributions(keras.layers.Layer):
+class LabelStatistics(keras.layers.Layer):
+    """What the training labels say before any image is seen: p(y_i), and which values exclude each other.
+
+    Both are set once and then fixed: `log_label_prior`, float32 (labels, values), -inf where a label lacks a value, and
+    `incompatible`, float32 (labels, values, labels, values), 1 where two values exclude each other.
+
+    Args:
+      labels: what the labels are (or their config).
+    """
+
+    def __init__(self, labels: Labels | list[dict[str, Any]], **kwargs: Any):
+        super().__init__(dtype="float32", **{k: v for k, v in kwargs.items() if k != "dtype"})
+        self.labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
+
+    def build(self, input_shape: Any = None) -> None:
+        mask = value_mask(self.labels)
+        uniform = np.where(mask, -np.log(np.maximum(mask.sum(1, keepdims=True), 1)), -np.inf).astype(np.float32)
+        constant = keras.initializers.Constant(uniform)
+        self.log_label_prior = self.add_weight(
+            autocast=False, shape=uniform.shape, initializer=constant, trainable=False, name="log_label_prior"
+        )
+        self.incompatible = self.add_weight(
+            autocast=False, shape=(*mask.shape, *mask.shape), initializer="zeros", trainable=False, name="incompatible"
+        )
+        self.built = True
+
+    def set_label_prior(self, probabilities: np.ndarray) -> None:
+        """Sets p(y): float (labels, values), each row sums to 1 over the label's values."""
+        mask = value_mask(self.labels)
+        self.log_label_prior.assign(np.where(mask, np.log(np.maximum(probabilities, 1e-30)), -np.inf))
+
+    def learn(self, values: np.ndarray) -> None:
+        """Sets both from training labels: integer (examples, labels), negative where missing."""
+        self.set_label_prior(observed_frequencies(values, self.labels))
+        self.incompatible.assign(incompatible_values(values, self.labels))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "labels": self.labels.get_config()}
+
+
+@keras.saving.register_keras_serializable("tf_ccvae")
+class LabelDistributions(LabelStatistics):
     """Everything that ties labels to their characteristic latents: p(z_i | y_i), q(y_i | z_i) and p(y_i).
 
     p(z_i | y_i = v) = N(prior_loc[v], positive(prior_raw_scale[v])) is learned per value. q(y_i | z_i) is a linear
     classifier that sees z_i alone: logit_v = kernel_v . z_i + bias_v, with logit_0 = 0, so that a binary label is a
-    categorical one with two values. p(y_i) is set once from the observed training labels and then fixed.
+    categorical one with two values. p(y_i) is fixed, see `LabelStatistics`.
 
     Args:
       labels: what the labels are (or their config).
-      separation: distance between the first and last value's initial prior_loc, centred on 0.
+      separation: distance between the first and last value's initial prior mean, centred on 0.
+      pace: the prior's parameters are held divided by this. Adam's steps do not depend on a parameter's size, so the
+        prior moves this many times faster than the rest, and keeps up with the encoder.
     """
 
-    def __init__(self, labels: Labels | list[dict[str, Any]], separation: float = 2.0, **kwargs: Any):
-        super().__init__(dtype="float32", **{k: v for k, v in kwargs.items() if k != "dtype"})
-        self.labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
+    def __init__(
+        self, labels: Labels | list[dict[str, Any]], separation: float = 2.0, pace: float = 1.0, **kwargs: Any
+    ):
+        super().__init__(labels, **kwargs)
         self.separation = separation
+        self.pace = pace
 
     def build(self, input_shape: Any = None) -> None:
         labels, values = self.labels, self.labels.values
@@ -91,9 +136,11 @@ class LabelDistributions(keras.layers.Layer):
                 loc[: label.values, where] = 0.5 * self.separation * direction
                 kernel[where, : label.values] = (direction - direction[0]).T
         constant = keras.initializers.Constant
-        self.prior_loc = self.add_weight(autocast=False, shape=loc.shape, initializer=constant(loc), name="prior_loc")
-        self.prior_raw_scale = self.add_weight(
-            autocast=False, shape=loc.shape, initializer="ones", name="prior_raw_scale"
+        self.paced_loc = self.add_weight(
+            autocast=False, shape=loc.shape, initializer=constant(loc / self.pace), name="paced_loc"
+        )
+        self.paced_raw_scale = self.add_weight(
+            autocast=False, shape=loc.shape, initializer=constant(1 / self.pace), name="paced_raw_scale"
         )
         self.free_kernel = self.add_weight(
             autocast=False,
@@ -104,17 +151,18 @@ class LabelDistributions(keras.layers.Layer):
         self.free_bias = self.add_weight(
             autocast=False, shape=(len(labels), values - 1), initializer="zeros", name="classifier_bias"
         )
-        mask = value_mask(labels)
-        uniform = np.where(mask, -np.log(np.maximum(mask.sum(1, keepdims=True), 1)), -np.inf).astype(np.float32)
-        self.log_label_prior = self.add_weight(
-            autocast=False, shape=uniform.shape, initializer=constant(uniform), trainable=False, name="log_label_prior"
-        )
-        self.built = True
+        super().build()
 
     @property
     def prior(self) -> tfd.Normal:
         """p(z | y = v) for every value v: batch shape (values, characteristic)."""
-        return tfd.Normal(tf.convert_to_tensor(self.prior_loc), positive(self.prior_raw_scale))
+        loc, raw_scale = (self.pace * tf.convert_to_tensor(x) for x in (self.paced_loc, self.paced_raw_scale))
+        return tfd.Normal(loc, positive(raw_scale))
+
+    def set_prior(self, loc: np.ndarray, scale: np.ndarray) -> None:
+        """Sets p(z | y = v): float (values, characteristic) each; scales above 1e-3."""
+        self.paced_loc.assign(np.asarray(loc) / self.pace)
+        self.paced_raw_scale.assign(np.log(np.expm1(np.asarray(scale, np.float64))) / self.pace)
 
     @property
     def kernel(self) -> tf.Tensor:
@@ -126,11 +174,6 @@ class LabelDistributions(keras.layers.Layer):
         """Classifier intercepts, float32 (labels, values); the first column is 0."""
         return tf.pad(tf.convert_to_tensor(self.free_bias), [[0, 0], [1, 0]])
 
-    def set_label_prior(self, probabilities: np.ndarray) -> None:
-        """Sets p(y): float (labels, values), each row sums to 1 over the label's values."""
-        mask = value_mask(self.labels)
-        self.log_label_prior.assign(np.where(mask, np.log(np.maximum(probabilities, 1e-30)), -np.inf))
-
     def call(self, latents: Any) -> tf.Tensor:
         """Characteristic latents (batch, characteristic) -> logits of q(y | z), (batch, labels, values)."""
         owner = owner_matrix(self.labels)
@@ -138,7 +181,7 @@ class LabelDistributions(keras.layers.Layer):
         return tf.where(value_mask(self.labels), logits, -np.inf)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "labels": self.labels.get_config(), "separation": self.separation}
+        return {**super().get_config(), "separation": self.separation, "pace": self.pace}
 
 
 def owner_matrix(labels: Labels) -> np.ndarray:
@@ -162,6 +205,32 @@ def observed_frequencies(values: np.ndarray, labels: Labels, smoothing: float = 
     counts = np.stack([(values == v).sum(0) for v in range(labels.values)], axis=1) + smoothing
     counts = np.where(mask, counts, 0.0)
     return counts / counts.sum(1, keepdims=True)
+
+
+def incompatible_values(values: np.ndarray, labels: Labels, expected: float = 20.0, share: float = 0.02) -> np.ndarray:
+    """Which values of two labels exclude each other, by the training labels: blond and brown hair, say.
+
+    Two values do if independence would let them meet at least `expected` times, and they meet at most `share` times as
+    often as that, among the examples on which both labels are known.
+
+    Args:
+      values: integer (examples, labels), negative where missing.
+      labels: what the columns are.
+      expected: fewest expected meetings that say anything.
+      share: largest ratio of meetings to expected meetings.
+
+    Returns:
+      float32 (labels, values, labels, values), symmetric: 1 where they exclude each other, else 0.
+    """
+    table = np.stack([(values == v) for v in range(labels.values)], axis=2).astype(np.float64)  # (n, L, V)
+    known = table.sum(2)
+    meet = np.einsum("niv,njw->ivjw", table, table, optimize=True)
+    first = np.einsum("niv,nj->ivj", table, known, optimize=True)
+    both = np.einsum("ni,nj->ij", known, known, optimize=True)
+    chance = first[:, :, :, None] * first.transpose(2, 0, 1)[:, None] / np.maximum(both, 1)[:, None, :, None]
+    excluded = (chance >= expected) & (meet <= share * chance)
+    excluded[np.arange(len(labels)), :, np.arange(len(labels))] = False
+    return excluded.astype(np.float32)
 
 
 @keras.saving.register_keras_serializable("tf_ccvae")

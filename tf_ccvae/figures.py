@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -68,6 +69,65 @@ def curves(history: Sequence[dict[str, float]], panels: Mapping[str, Sequence[st
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
     return figure
+
+
+def heat_map(
+    values: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str, limit: float, both_signs: bool = True
+) -> Figure:
+    """A matrix in colours, with numbers in the cells.
+
+    Args:
+      values: (rows, columns); NaN is left blank.
+      rows, columns: their names.
+      title: above everything.
+      limit: value of the strongest colour.
+      both_signs: whether negative values have a colour of their own.
+    """
+    size = (2.4 + 0.42 * len(columns), 1.8 + 0.36 * len(rows))
+    figure = Figure(figsize=size, dpi=96, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    low = -limit if both_signs else 0.0
+    axes.imshow(values, cmap="RdBu" if both_signs else "Blues", vmin=low, vmax=limit, aspect="auto")
+    for (i, j), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            text = f"{value:.2f}".replace("0.", ".").replace("-.00", ".00")
+            strong = abs(value) > 0.6 * limit
+            axes.text(j, i, text, ha="center", va="center", fontsize=7, color="white" if strong else "black")
+    axes.set_xticks(range(len(columns)), columns, rotation=60, ha="left", rotation_mode="anchor", fontsize=8)
+    axes.set_yticks(range(len(rows)), rows, fontsize=8)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.set_title(title, fontsize=11)
+    return figure
+
+
+def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], title: str) -> Figure:
+    """Horizontal bars, one group for each name and one bar in it for each series.
+
+    Args:
+      groups: names of the groups, from top to bottom.
+      series: name to one value per group.
+      title: above everything.
+    """
+    figure = Figure(figsize=(6.4, 0.8 + 0.32 * len(groups)), dpi=96, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    height = 0.8 / max(len(series), 1)
+    for k, (name, values) in enumerate(series.items()):
+        axes.barh(np.arange(len(groups)) + (k - (len(series) - 1) / 2) * height, values, height, label=name)
+    axes.set_yticks(range(len(groups)), groups, fontsize=8)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(fontsize=8)
+    axes.set_title(title, fontsize=11)
+    return figure
+
+
+def heat_colours(values: np.ndarray, limit: float | None = None) -> np.ndarray:
+    """Numbers (...,) as colours (..., 3) in [0, 1], black for 0, bright for `limit` (by default the largest)."""
+    limit = float(values.max()) if limit is None else limit
+    return matplotlib.colormaps["inferno"](values / max(limit, 1e-12))[..., :3].astype(np.float32)
 
 
 def save(figure: Figure, path: Path) -> None:

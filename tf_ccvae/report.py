@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from tf_ccvae import figures, interventions
+from tf_ccvae.base import LabelledVAE
 from tf_ccvae.data.dataset import Dataset
-from tf_ccvae.model import CCVAE
 from tf_ccvae.runs import Run
 
 EPOCH_LINE = (
@@ -59,7 +59,7 @@ def progress(console: Console, epochs: int, steps: int, done: int) -> Iterator[B
         yield Bar(console, bar, epochs, steps, done)
 
 
-def draw(model: CCVAE, dataset: Dataset, run: Run) -> None:
+def draw(model: LabelledVAE, dataset: Dataset, run: Run) -> None:
     """Writes the run's figures: reconstructions, samples, traversals and learning curves."""
     images = np.asarray(dataset.test.images[:PICTURES])
     rebuilt = interventions.reconstruct(model, images)
@@ -67,8 +67,7 @@ def draw(model: CCVAE, dataset: Dataset, run: Run) -> None:
     figures.save(figures.grid(pairs, rows=("test image", "reconstruction")), run.figures / "reconstructions.png")
 
     values = interventions.sample_labels(model, 4 * PICTURES, seed=0)
-    samples = interventions.generate(model, values, seed=0)
-    samples = samples.reshape(4, PICTURES, *model.image_shape)
+    samples = interventions.generate(model, values, seed=0).images.reshape(4, PICTURES, *model.image_shape)
     figures.save(figures.grid(samples, title="samples: y ~ p(y), z ~ p(z|y)"), run.figures / "samples.png")
 
     if len(model.labels):

@@ -8,10 +8,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_ccvae.base import LabelledVAE
+from tf_ccvae.baselines import M2, VAEClassifier
 from tf_ccvae.config import Config, check_latents
 from tf_ccvae.data.dataset import Dataset, Split
 from tf_ccvae.data.pipeline import evaluation_batches, hide_labels, training_batches
-from tf_ccvae.distributions import observed_frequencies
 from tf_ccvae.model import CCVAE
 from tf_ccvae.optimizers import FusedAdam
 from tf_ccvae.runs import Run, RunError, State
@@ -41,7 +42,7 @@ def resolve_precision(precision: str) -> str:
     return "float32"
 
 
-def build_model(config: Config, dataset: Dataset, train: Split) -> CCVAE:
+def build_model(config: Config, dataset: Dataset, train: Split) -> LabelledVAE:
     """An untrained model that fits the data set.
 
     Args:
@@ -53,25 +54,33 @@ def build_model(config: Config, dataset: Dataset, train: Split) -> CCVAE:
       ConfigError: fewer latents than characteristic ones.
     """
     check_latents(config, dataset.labels)
-    labels = dataset.labels.with_latents(config.model.latents_per_label)
+    settings, objective = config.model, config.objective
     keras.utils.set_random_seed(config.seed)  # initial weights
-    model = CCVAE(
-        image_shape=dataset.image_shape,
-        labels=labels,
-        latents=config.model.latents,
-        widths=config.model.encoder_widths,
-        hidden=config.model.hidden,
-        likelihood=config.model.likelihood,
-        likelihood_scale=config.model.likelihood_scale,
-        estimator=config.objective.estimator,
-        label_weight=None if config.objective.label_weight == "auto" else config.objective.label_weight,
-        nodes=config.objective.nodes,
-        samples=config.objective.samples,
-        proposals=config.objective.proposals,
-        seed=config.seed,
-        dtype=resolve_precision(config.training.precision),
-    )
-    model.set_label_prior(observed_frequencies(train.labels, labels))
+    shared: dict[str, Any] = {
+        "image_shape": dataset.image_shape,
+        "latents": settings.latents,
+        "widths": settings.encoder_widths,
+        "hidden": settings.hidden,
+        "likelihood": settings.likelihood,
+        "likelihood_scale": settings.likelihood_scale,
+        "seed": config.seed,
+        "dtype": resolve_precision(config.training.precision),
+    }
+    if objective.label_weight != "auto":
+        shared["label_weight"] = objective.label_weight
+    model: LabelledVAE
+    if settings.name == "ccvae":
+        model = CCVAE(
+            labels=dataset.labels.with_latents(settings.latents_per_label),
+            estimator=objective.estimator,
+            nodes=objective.nodes,
+            samples=objective.samples,
+            proposals=objective.proposals,
+            **shared,
+        )
+    else:
+        model = (M2 if settings.name == "m2" else VAEClassifier)(labels=dataset.labels, **shared)
+    model.label_statistics.learn(train.labels)
     return model
 
 
@@ -144,7 +153,7 @@ class Checkpoints(keras.callbacks.Callback):
 class Trained(NamedTuple):
     """A model with the weights of its best epoch, and whether Ctrl-C ended its training."""
 
-    model: CCVAE
+    model: LabelledVAE
     interrupted: bool
 
 
@@ -219,7 +228,7 @@ def train(
     return Trained(model, interrupted)
 
 
-def measure(model: CCVAE, split: Split) -> dict[str, Any]:
+def measure(model: LabelledVAE, split: Split) -> dict[str, Any]:
     """All measures over a split, counted exactly; `labels` holds those of each label.
 
     Terms are in nats per image, the error in pixels of [0, 1].

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tf_ccvae.data.avatars_drawing import draw_all
-from tf_ccvae.data.avatars_labels import FACTORS, LABELS, describe, faces_of, labels_of
+from tf_ccvae.data.avatars_labels import FACTORS, LABEL_FACTORS, LABELS, describe, faces_of, labels_of
 from tf_ccvae.data.dataset import DataError, Dataset, Split
 
 VERSION = 3  # of the pictures: raise it whenever the same seed draws something else
@@ -74,6 +74,7 @@ def load(
         "seed": seed,
         "version": VERSION,
         "factors": FACTORS,
+        "label_factors": LABEL_FACTORS,
     }
     return Dataset("avatars", LABELS, train, validation, test, about)
 

@@ -133,6 +133,26 @@ FACTORS: dict[str, tuple[str, ...] | str] = {
     "shift": "right and down, as fractions of the picture's side",
     "scale": "of the head; 1 is the middle",
 }
+LABEL_FACTORS: dict[str, tuple[int, tuple[str, ...]]] = {  # what varies within a label, at which value of it
+    "Eyeglasses": (1, ("glasses", "glasses_color")),
+    "Sunglasses": (1, ("glasses", "glasses_color")),
+    "Smiling": (1, ("mouth",)),
+    "Mouth_Slightly_Open": (1, ("mouth",)),
+    "No_Beard": (0, ("facial_hair", "facial_hair_color")),
+    "Mustache": (1, ("facial_hair", "facial_hair_color")),
+    "Wearing_Hat": (1, ("hat", "hat_color")),
+    "Bald": (1, ("hair",)),
+    "Long_Hair": (1, ("hair", "hair_color")),
+    "Black_Hair": (1, ("hair_color",)),
+    "Blond_Hair": (1, ("hair_color",)),
+    "Brown_Hair": (1, ("hair_color",)),
+    "Gray_Hair": (1, ("hair_color",)),
+    "Pale_Skin": (1, ("skin_color",)),
+    "Dark_Skin": (1, ("skin_color",)),
+    "Eyes_Closed": (1, ("eyes",)),
+    "Raised_Eyebrows": (1, ("brows",)),
+    "Angry_Eyebrows": (1, ("brows",)),
+}
 
 
 def describe(examples: int, seed: int = 0) -> dict[str, np.ndarray]:

@@ -266,6 +266,15 @@ def _read_images(
             raise
 
 
+def read_image(path: Path, size: int, channels: int) -> np.ndarray:
+    """One image as uint8 (size, size, channels), brought to size as the module's docstring says.
+
+    Raises:
+      DataError: it is no image of a known format, or damaged; the message does not name it.
+    """
+    return _read_image(path, size, channels)[0]
+
+
 def _read_image(path: Path, size: int, channels: int) -> tuple[np.ndarray, bool]:
     """uint8 (size, size, channels), and whether the image was smaller than that."""
     try:

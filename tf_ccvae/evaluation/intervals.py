@@ -1,0 +1,74 @@
+"""Means with 95 % intervals by bootstrap over examples.
+
+References:
+  Efron, Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3 (percentile intervals).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+DRAWS = 1000
+LEVELS = (2.5, 97.5)
+
+
+def interval(mean: float, draws: np.ndarray) -> dict[str, float]:
+    """`mean`, and as `low` and `high` the 2.5 and 97.5 percentiles of its bootstrap draws."""
+    low, high = np.nanpercentile(draws, LEVELS) if np.isfinite(draws).any() else (np.nan, np.nan)
+    return {"mean": float(mean), "low": float(low), "high": float(high)}
+
+
+def label_means(
+    values: np.ndarray, counted: np.ndarray, names: Sequence[str], seed: int = 0, draws: int = DRAWS
+) -> dict[str, Any]:
+    """Means per label and their mean over labels, with intervals from the same resampled examples.
+
+    Args:
+      values: float (examples, labels).
+      counted: float or bool (examples, labels), the weight of each value; labels without any weight are left out.
+      names: of the labels.
+      seed: of the bootstrap.
+      draws: how many resamples.
+
+    Returns:
+      `mean`, `low`, `high`, and `labels`: the same for each label, by name.
+    """
+    counted = np.asarray(counted, np.float64)
+    weighted = np.where(counted > 0, values, 0.0) * counted
+    times = np.random.default_rng(seed).multinomial(len(values), np.full(len(values), 1 / len(values)), draws)
+    times = np.vstack([np.ones(len(values)), times])  # the first row is the sample itself
+    total = times @ counted
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = np.where(total > 0, times @ weighted / total, np.nan)  # (1 + draws, labels)
+    return combine(means[0], means[1:], names)
+
+
+def combine(means: np.ndarray, draws: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+    """Means (labels,) and their bootstrap draws (draws, labels) as a result; labels without a mean are left out."""
+    there = np.flatnonzero(np.isfinite(means))
+    if not len(there):
+        return {"mean": None, "low": None, "high": None, "labels": {}}
+    draws = draws[:, there]
+    known = np.isfinite(draws)
+    over_labels = np.where(known, draws, 0).sum(1) / np.maximum(known.sum(1), 1)
+    return {
+        **interval(means[there].mean(), over_labels),
+        "labels": {names[int(i)]: interval(means[i], draws[:, k]) for k, i in enumerate(there)},
+    }
+
+
+def resampled(
+    statistic: Callable[[np.ndarray], float], examples: int, seed: int = 0, draws: int = 200
+) -> dict[str, float]:
+    """A statistic of rows with its interval.
+
+    Args:
+      statistic: takes integer rows, those of one resample, and returns a number; NaN where it is not defined.
+      examples: how many rows there are.
+      seed: of the bootstrap.
+      draws: how many resamples.
+    """
+    random = np.random.default_rng(seed)
+    values = [statistic(random.integers(0, examples, examples)) for _ in range(draws)]
+    return interval(statistic(np.arange(examples)), np.array(values, np.float64))

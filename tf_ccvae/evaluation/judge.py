@@ -1,0 +1,238 @@
+"""An independent judge of images: a small network that knows real images and their labels, and nothing else.
+
+It is trained on the training split with all its labels, whatever share of them the model saw, and never sees an image
+that a model has made. Where a data set knows more about its images than labels (`Split.factors`), the judge reads that
+too. What it says about decoded images is how interventions are scored; its last hidden layer is the feature space of
+Fréchet distances."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_ccvae.data.dataset import Dataset, Split
+from tf_ccvae.distributions import value_mask
+from tf_ccvae.files import replacing, write_json
+from tf_ccvae.labels import MISSING, Labels
+
+EPOCHS = 5
+BATCH = 64
+RATE = 2e-3
+FEATURES = 192
+WIDTHS = (32, 48, 64, 96, 128)
+
+
+class Judge:
+    """Label probabilities, factors and features of images.
+
+    Args:
+      network: (n, height, width, channels) in [0, 1] -> logits of labels, outputs of factors, features.
+      labels: what the labels are.
+      factors: for each factor its categories, or None for a continuous one.
+      about: accuracy on the test split and how it was trained.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        labels: Labels,
+        factors: Mapping[str, tuple[str, ...] | None],
+        about: Mapping[str, Any],
+    ):
+        self.network = network
+        self.labels = labels
+        self.factors = dict(factors)
+        self.about = dict(about)
+        self._run = tf.function(lambda images: network(images, training=False), reduce_retracing=True)
+
+    def _outputs(self, images: np.ndarray, name: str) -> np.ndarray:
+        parts = []
+        for start in range(0, len(images), 500):
+            part = np.asarray(images[start : start + 500])
+            part = part.astype(np.float32) / 255 if part.dtype == np.uint8 else part.astype(np.float32)
+            parts.append(np.asarray(self._run(tf.constant(part))[name]))
+        return np.concatenate(parts)
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Of every value of every label: uint8 or float in [0, 1] (n, ...) -> float32 (n, labels, values)."""
+        logits = self._outputs(images, "labels").reshape(len(images), len(self.labels), self.labels.values)
+        logits = np.where(value_mask(self.labels), logits, -np.inf)
+        odds = np.exp(logits - logits.max(-1, keepdims=True))
+        return odds / odds.sum(-1, keepdims=True)
+
+    def values(self, images: np.ndarray) -> np.ndarray:
+        """The most probable value of each label, int64 (n, labels)."""
+        return self.probabilities(images).argmax(-1)
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """float32 (n, 192)."""
+        return self._outputs(images, "features")
+
+    def factor(self, images: np.ndarray, name: str) -> np.ndarray:
+        """A factor as the judge sees it: logits (n, categories), or values (n, components) of a continuous one."""
+        return self._outputs(images, f"factor_{name}")
+
+
+def build(
+    image_shape: tuple[int, int, int],
+    labels: Labels,
+    categories: Mapping[str, int],
+    continuous: Mapping[str, tuple[np.ndarray, np.ndarray]],
+) -> keras.Model:
+    """An untrained judge: strided convolutions down to at most 4x4 and one hidden layer.
+
+    Args:
+      image_shape: (height, width, channels).
+      labels: what the labels are.
+      categories: number of categories of each categorical factor.
+      continuous: means and standard deviations of each continuous factor's components.
+    """
+    inputs = keras.Input(image_shape)
+    x = keras.layers.Rescaling(2.0, offset=-1.0)(inputs)
+    for width in WIDTHS[: max(1, math.ceil(math.log2(image_shape[0] / 4)))]:
+        x = keras.layers.Conv2D(width, 4, strides=2, padding="same", use_bias=False)(x)
+        x = keras.layers.BatchNormalization(momentum=0.9)(x)
+        x = keras.layers.Activation("relu")(x)
+    x = keras.layers.Dropout(0.2)(keras.layers.Flatten()(x))
+    features = keras.layers.Dense(FEATURES, activation="relu", name="features")(x)
+    outputs = {"labels": keras.layers.Dense(len(labels) * labels.values, name="labels")(features)}
+    for name, size in categories.items():
+        outputs[f"factor_{name}"] = keras.layers.Dense(size, name=f"factor_{name}")(features)
+    for name, (mean, deviation) in continuous.items():
+        standardised = keras.layers.Dense(len(mean))(features)
+        rescale = keras.layers.Rescaling(deviation.tolist(), offset=mean.tolist(), name=f"factor_{name}")
+        outputs[f"factor_{name}"] = rescale(standardised)
+    return keras.Model(inputs, {**outputs, "features": features})
+
+
+def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the components of a factor, (n, components), without what is not finite."""
+    values = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
+    return np.nan_to_num(np.nanmean(values, axis=0)), np.maximum(np.nan_to_num(np.nanstd(values, axis=0)), 1e-6)
+
+
+def train(dataset: Dataset, seed: int = 0, epochs: int = EPOCHS) -> Judge:
+    """Trains a judge on the training split and measures it on the test split.
+
+    The loss is the cross-entropy of known labels and of categorical factors plus half the squared error of standardised
+    continuous ones, each averaged over the examples. Half of the images are blurred a little, as decoded ones are.
+
+    Args:
+      dataset: with all labels that are known.
+      seed: of weights and order.
+      epochs: passes over the training split.
+    """
+    keras.utils.set_random_seed(seed)
+    labels, split = dataset.labels, dataset.train
+    kinds = {name: dataset.about.get("factors", {}).get(name) for name in split.factors}
+    kinds = {name: tuple(x) if isinstance(x, tuple) else None for name, x in kinds.items()}
+    factors = {name: np.asarray(x).reshape(len(split), -1) for name, x in split.factors.items()}
+    continuous = {name: moments(factors[name]) for name, x in kinds.items() if x is None}
+    sizes = {name: len(x) for name, x in kinds.items() if x is not None}
+    network = build(dataset.image_shape, labels, sizes, continuous)
+    per_epoch = max(1, len(split) // BATCH)
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(RATE, epochs * per_epoch))
+    optimizer.build(network.trainable_variables)
+    values = split.labels.astype(np.int32)
+    mask = tf.constant(value_mask(labels))
+
+    @tf.function
+    def step(images: tf.Tensor, truth: tf.Tensor, known: dict[str, tf.Tensor], blurred: tf.Tensor) -> tf.Tensor:
+        images = tf.cast(images, tf.float32) / 255.0
+        images = tf.where(blurred[:, None, None, None], tf.nn.avg_pool2d(images, 3, 1, "SAME"), images)
+        with tf.GradientTape() as tape:
+            outputs = network(images, training=True)
+            logits = tf.reshape(outputs["labels"], [-1, len(labels), labels.values])
+            logits = tf.where(mask, logits, -1e9)
+            entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(truth, 0), logits)
+            loss = tf.reduce_mean(tf.reduce_sum(tf.where(truth != MISSING, entropy, 0.0), axis=1))
+            for name, target in known.items():
+                output = outputs[f"factor_{name}"]
+                if name in sizes:
+                    part = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(target[:, 0], tf.int32), output)
+                else:
+                    there = tf.math.is_finite(target)
+                    error = (output - tf.where(there, target, 0.0)) / tf.constant(continuous[name][1], tf.float32)
+                    part = 0.5 * tf.reduce_mean(tf.where(there, tf.square(error), 0.0), axis=1)
+                loss += tf.reduce_mean(part)
+        gradients = tape.gradient(loss, network.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+        return loss
+
+    random = np.random.default_rng(seed)
+    for _ in range(epochs):
+        order = random.permutation(len(split))
+        for start in range(0, per_epoch * BATCH, BATCH):
+            rows = np.sort(order[start : start + BATCH])
+            known = {name: tf.constant(x[rows], tf.float32) for name, x in factors.items()}
+            blurred = tf.constant(random.random(len(rows)) < 0.5)
+            step(tf.constant(split.images[rows]), tf.constant(values[rows]), known, blurred)
+    judge = Judge(network, labels, kinds, {})
+    judge.about = {"seed": seed, "epochs": epochs, **accuracy(judge, dataset.test)}
+    return judge
+
+
+def accuracy(judge: Judge, split: Split) -> dict[str, Any]:
+    """How well the judge reads real images: accuracy over all known labels, per label, and per factor.
+
+    A categorical factor has accuracy, a continuous one R^2 over its components where it is known.
+    """
+    right = judge.values(split.images) == split.labels
+    known = split.observed
+    result: dict[str, Any] = {
+        "accuracy": float(right[known].mean()) if known.any() else None,
+        "labels": {
+            name: float(right[known[:, i], i].mean()) for i, name in enumerate(judge.labels.names) if known[:, i].any()
+        },
+        "factors": {},
+    }
+    for name, kinds in judge.factors.items():
+        seen, truth = judge.factor(split.images, name), np.asarray(split.factors[name]).reshape(len(split), -1)
+        if kinds is not None:
+            result["factors"][name] = float((seen.argmax(1) == truth[:, 0]).mean())
+        else:
+            there = np.isfinite(truth).all(1)
+            spread = np.square(truth[there] - truth[there].mean(0)).sum()
+            result["factors"][name] = float(1 - np.square(seen - truth)[there].sum() / max(spread, 1e-12))
+    return result
+
+
+def save(judge: Judge, folder: Path) -> None:
+    """Writes network and description to `folder`, judge.json last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / "judge.keras") as beside:
+        judge.network.save(beside)
+    content = {"about": judge.about, "labels": judge.labels.get_config(), "factors": judge.factors}
+    write_json(folder / "judge.json", content)
+
+
+def load(folder: Path) -> Judge:
+    """A judge that `save` has written.
+
+    Raises:
+      FileNotFoundError: there is none.
+      ValueError: it is damaged.
+    """
+    content = json.loads((folder / "judge.json").read_text(encoding="utf-8"))
+    factors = {name: None if kinds is None else tuple(kinds) for name, kinds in content["factors"].items()}
+    network = keras.models.load_model(folder / "judge.keras", compile=False)
+    return Judge(network, Labels.from_config(content["labels"]), factors, content["about"])
+
+
+def cached(dataset: Dataset, folder: Path, seed: int = 0) -> Judge:
+    """The judge in `folder`, if it is there and knows these labels and factors; else a new one, which is put there."""
+    try:
+        judge = load(folder)
+        plain = [(x.name, x.classes) for x in judge.labels]
+        if plain == [(x.name, x.classes) for x in dataset.labels] and set(judge.factors) == set(dataset.train.factors):
+            return judge
+    except (FileNotFoundError, ValueError, KeyError):
+        pass
+    judge = train(dataset, seed)
+    save(judge, folder)
+    return judge

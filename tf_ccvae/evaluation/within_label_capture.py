@@ -1,0 +1,243 @@
+"""How a label shows, not just whether: do its characteristic latents hold the variants within it?
+
+Among the images on which a label is on (or off, for a label whose name says that something is absent), predictors of
+the ground-truth factors that belong to the label are cross-validated: from its characteristic latents, from the style
+latents, and from the label alone, which there is the same for all images and so can do no better than the mean or
+chance.
+
+A categorical factor scores (balanced accuracy - chance) / (1 - chance), chance = 1 / number of categories there; a
+continuous one R^2, at least 0 counted. Both are at most 1, higher is better, and 0 is what the label alone gives. A
+label's capture is the mean over its factors by 15 nearest neighbours in standardised latents; linear predictors
+(logistic and ridge regression) are reported beside.
+
+`after_swap` asks whether the donor's own variant arrives: a judge of factors looks at recipients that have the label
+themselves and were given a donor's characteristic, and its reading is scored against the donor's truth in the same way.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from tf_ccvae import interventions
+from tf_ccvae.base import LabelledVAE
+from tf_ccvae.evaluation.intervals import combine
+from tf_ccvae.evaluation.judge import Judge
+
+NEIGHBOURS = 15
+FOLDS = 5
+DRAWS = 300
+FEWEST = 40  # examples, below which a factor is left out
+FEWEST_OF_CATEGORY = 8  # examples of a category, below which they are left out
+
+
+def categorical_score(truth: np.ndarray, predicted: np.ndarray, categories: int) -> float:
+    """(balanced accuracy - 1 / categories) / (1 - 1 / categories), at most 1; 0 is chance."""
+    found = np.mean([(predicted[truth == k] == k).mean() for k in np.unique(truth)])
+    return float((found - 1 / categories) / (1 - 1 / categories))
+
+
+def continuous_score(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """R^2 over all components, at most 1; 0 is the mean's. Floored at 0."""
+    spread = np.square(truth - truth.mean(0)).sum()
+    return float(max(0.0, 1 - np.square(truth - predicted).sum() / max(spread, 1e-12)))
+
+
+def predictions(latents: np.ndarray, factor: np.ndarray, categorical: bool, linear: bool, seed: int = 0) -> np.ndarray:
+    """Cross-validated predictions of a factor: each example's by a predictor that was fitted without its fold.
+
+    Args:
+      latents: (n, any); without columns the most frequent category or the mean is predicted.
+      factor: integer (n,) if categorical, else float (n, components).
+      categorical: which of both.
+      linear: logistic or ridge regression instead of nearest neighbours.
+      seed: of the folds.
+    """
+    latents = latents if latents.shape[1] else np.zeros((len(factor), 1))
+    splitter = StratifiedKFold if categorical else KFold
+    folds = splitter(FOLDS, shuffle=True, random_state=seed)
+    result = np.zeros_like(factor)
+    for train, test in folds.split(latents, factor if categorical else None):
+        predictor: BaseEstimator
+        if categorical:
+            balanced = LogisticRegression(class_weight="balanced", max_iter=2000)
+            neighbours = KNeighborsClassifier(min(NEIGHBOURS, len(train)), weights="distance")
+            predictor = balanced if linear else neighbours
+        else:
+            predictor = Ridge() if linear else KNeighborsRegressor(min(NEIGHBOURS, len(train)), weights="distance")
+        pipeline = make_pipeline(StandardScaler(), predictor)
+        pipeline.fit(latents[train], factor[train])
+        result[test] = _predict(pipeline, latents[test], factor[train], categorical and not linear)
+    return result
+
+
+def _predict(pipeline: Any, latents: np.ndarray, seen: np.ndarray, neighbours: bool) -> np.ndarray:
+    """Predictions; those of nearest neighbours with every category given the same prior weight, as scores ask."""
+    if not neighbours:
+        return pipeline.predict(latents)
+    shares = pipeline.predict_proba(latents)
+    classes, counts = np.unique(seen, return_counts=True)
+    return classes[(shares / counts).argmax(1)]
+
+
+def factor_rows(factor: np.ndarray, rows: np.ndarray, categorical: bool) -> np.ndarray:
+    """The rows on which a factor is there: finite, of a category that is not too rare; empty if too few are left."""
+    values = factor[rows]
+    if categorical:
+        kinds, counts = np.unique(values, return_counts=True)
+        kept = rows[np.isin(values, kinds[counts >= FEWEST_OF_CATEGORY])]
+        enough = len(np.unique(factor[kept])) >= 2
+    else:
+        kept = rows[np.isfinite(values.reshape(len(values), -1)).all(1)]
+        enough = True
+    return kept if enough and len(kept) >= FEWEST else rows[:0]
+
+
+def _scored(truth: np.ndarray, predicted: np.ndarray, categorical: bool, seed: int) -> tuple[float, np.ndarray]:
+    """A score and its bootstrap draws."""
+    categories = len(np.unique(truth)) if categorical else 0
+    random = np.random.default_rng(seed)
+
+    def score(rows: np.ndarray) -> float:
+        if categorical:
+            return categorical_score(truth[rows], predicted[rows], categories)
+        return continuous_score(truth[rows], predicted[rows])
+
+    draws = [score(random.integers(0, len(truth), len(truth))) for _ in range(DRAWS)]
+    return score(np.arange(len(truth))), np.array(draws)
+
+
+def measure(
+    characteristic: np.ndarray,
+    style: np.ndarray,
+    truth: np.ndarray,
+    factors: Mapping[str, np.ndarray],
+    label_factors: Mapping[str, tuple[int, Sequence[str]]],
+    slices: Mapping[str, slice],
+    columns: Mapping[str, int],
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Capture per label from characteristic latents, style latents and the label alone.
+
+    Args:
+      characteristic: (n, characteristic latents).
+      style: (n, style latents).
+      truth: integer (n, labels).
+      factors: ground truth, integer (n,) for categorical ones and float (n, components) for continuous ones.
+      label_factors: for each label at which value it is looked at, and its factors.
+      slices: where each label's latents are.
+      columns: where each label is in `truth`.
+      seed: of folds and bootstrap.
+
+    Returns:
+      `mean`, `low`, `high` and `labels` of the characteristic latents' capture; each label also has `style` and
+      `label_alone`, its `factors` with every predictor's score, and the number of `examples`.
+    """
+    names, scores, draws, details = [], [], [], []
+    for name, (value, belonging) in label_factors.items():
+        rows = np.flatnonzero(truth[:, columns[name]] == value)
+        sources = {"characteristic": characteristic[:, slices[name]], "style": style}
+        found: dict[str, Any] = {}
+        sampled = []
+        for factor in belonging:
+            values = np.asarray(factors[factor])
+            categorical = np.issubdtype(values.dtype, np.integer)
+            kept = factor_rows(values, rows, categorical)
+            if not len(kept):
+                continue
+            target = values[kept] if categorical else values[kept].reshape(len(kept), -1).astype(np.float64)
+            entry: dict[str, Any] = {"kind": "categorical" if categorical else "continuous", "examples": len(kept)}
+            for source, latents in sources.items():
+                for linear in (False, True):
+                    guess = predictions(latents[kept], target, categorical, linear, seed)
+                    key = f"{source}{'_linear' if linear else ''}"
+                    entry[key], entry_draws = _scored(target, guess, categorical, seed)
+                    if source == "characteristic" and not linear:
+                        sampled.append(entry_draws)
+            alone = predictions(np.zeros((len(kept), 0)), target, categorical, False, seed)
+            entry["label_alone"], _ = _scored(target, alone, categorical, seed)
+            found[factor] = entry
+        if found:
+            names.append(name)
+            scores.append(np.mean([x["characteristic"] for x in found.values()]))
+            draws.append(np.mean(sampled, axis=0))
+            details.append(found)
+    result = combine(np.array(scores), np.array(draws).reshape(len(names), -1).T, names)
+    for name, found in zip(names, details, strict=True):
+        entry = result["labels"][name]
+        entry["style"] = float(np.mean([x["style"] for x in found.values()]))
+        entry["label_alone"] = float(np.mean([x["label_alone"] for x in found.values()]))
+        entry["factors"] = found
+    return result
+
+
+def after_swap(
+    model: LabelledVAE,
+    latents: np.ndarray,
+    judge: Judge,
+    truth: np.ndarray,
+    factors: Mapping[str, np.ndarray],
+    label_factors: Mapping[str, tuple[int, Sequence[str]]],
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Whether the donor's own variant arrives, among pairs that both have the label.
+
+    Returns:
+      `mean`, `low`, `high` and `labels`; each label has `factors` with the score against the donor's truth (`donor`),
+      the score of the same reading against the recipient's truth (`recipient`), and, as the judge's ceiling, the score
+      of its reading of the donor's reconstruction (`reconstruction`).
+    """
+    random = np.random.default_rng(seed)
+    names, scores, draws, details = [], [], [], []
+    for index, name in enumerate(model.labels.names):
+        if name not in label_factors:
+            continue
+        value, belonging = label_factors[name]
+        rows = np.flatnonzero(truth[:, index] == value)
+        if len(rows) < FEWEST:
+            continue
+        donors = random.permutation(rows)
+        asked = np.arange(len(model.labels)) == index
+        swapped = interventions.decode(model, interventions.swap_values(model, latents[rows], latents[donors], asked))
+        rebuilt = interventions.decode(model, latents[donors])
+        found, sampled = {}, []
+        for factor in belonging:
+            values = np.asarray(factors[factor])
+            categorical = np.issubdtype(values.dtype, np.integer)
+            kept = factor_rows(values, donors, categorical)
+            if not len(kept):
+                continue
+            there = np.isin(donors, kept)
+            seen, ceiling = (judge.factor(pictures[there], factor) for pictures in (swapped, rebuilt))
+            entry: dict[str, Any] = {}
+            for key, reading, of in (
+                ("donor", seen, donors),
+                ("recipient", seen, rows),
+                ("reconstruction", ceiling, donors),
+            ):
+                target = values[of[there]]
+                if categorical:
+                    present = np.unique(values[kept])
+                    reading = present[reading[:, present].argmax(1)]
+                else:
+                    target = target.reshape(len(target), -1).astype(np.float64)
+                known = np.isin(target, np.unique(values[kept])) if categorical else np.isfinite(target).all(1)
+                entry[key], entry_draws = _scored(target[known], reading[known], categorical, seed)
+                if key == "donor":
+                    sampled.append(entry_draws)
+            found[factor] = entry
+        if found:
+            names.append(name)
+            scores.append(np.mean([x["donor"] for x in found.values()]))
+            draws.append(np.mean(sampled, axis=0))
+            details.append(found)
+    result = combine(np.array(scores), np.array(draws).reshape(len(names), -1).T, names)
+    for name, found in zip(names, details, strict=True):
+        result["labels"][name]["factors"] = found
+    return result
