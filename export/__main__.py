@@ -1,0 +1,109 @@
+"""Exports a trained CCVAE as SavedModel, ONNX and LiteRT files, each verified against Keras before it is kept.
+
+python -m export RUN --to DIR [--formats saved_model onnx litert] [--layout nhwc|nchw] [--float16]
+                              [--int8-encoder] [--version N] [--images FILE.npy]
+python -m export verify DIR      checks an export again; needs numpy and onnxruntime only
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from export import FORMATS, LAYOUTS
+from export.errors import CheckError, ExportError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises `ExportError` where argparse would print its usage and exit."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ExportError(f"{message.removeprefix('argument ')}; see --help")
+
+
+def parser() -> Parser:
+    """The command line of an export."""
+    made = Parser(
+        prog="python -m export",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("run", type=Path, help="run directory that tf_ccvae.fit has made")
+    made.add_argument("--to", type=Path, required=True, help="folder for the artefacts")
+    made.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS, help="which (default: all)")
+    made.add_argument("--layout", choices=LAYOUTS, default="nhwc", help="of images (default: nhwc)")
+    made.add_argument("--float16", action="store_true", help="also ONNX encoder and decoder with float16 weights")
+    made.add_argument("--int8-encoder", action="store_true", help="also the ONNX encoder in int8")
+    made.add_argument("--version", type=int, help="number of the SavedModel (default: the next free one)")
+    made.add_argument("--images", type=Path, help="real images, (n, height, width, channels) (default: the run's data)")
+    return made
+
+
+def verify_parser() -> Parser:
+    """The command line of `verify`."""
+    made = Parser(prog="python -m export verify", description="Checks an export again.", allow_abbrev=False)
+    made.add_argument("folder", type=Path, help="folder that an export has made")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The program; returns its exit code: 0, 1 if a check fails, 2 for bad input."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if arguments[:1] == ["verify"]:
+            return verify_command(verify_parser().parse_args(arguments[1:]))
+        return export_command(parser().parse_args(arguments))
+    except (CheckError, ExportError) as error:
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        return 1 if isinstance(error, CheckError) else 2
+
+
+def verify_command(arguments: argparse.Namespace) -> int:
+    """Checks an export again; see `export.verify`."""
+    from export import verify
+
+    for path, result in verify.verify(arguments.folder).items():
+        labels = f", {result['equal_labels']:.1%} equal labels" if "equal_labels" in result else ""
+        print(f"{path:30} error {verify.largest_error(result):.1e}{labels}")
+    print(f"{arguments.folder}: as exported")
+    return 0
+
+
+def export_command(arguments: argparse.Namespace) -> int:
+    """Exports and verifies; see `export.run`."""
+    if not arguments.run.is_dir():
+        raise ExportError(f"{arguments.run}: no such run directory")
+    from tf_ccvae.startup import prepare
+
+    prepare()
+    from export import run
+    from tf_ccvae.config import ConfigError
+    from tf_ccvae.data.dataset import DataError
+    from tf_ccvae.runs import RunError
+
+    options = run.Options(
+        tuple(arguments.formats), arguments.layout, arguments.float16, arguments.int8_encoder, arguments.version
+    )
+    try:
+        run.export_run(arguments.run, arguments.to, options, _images(arguments.images), report=print)
+    except (ConfigError, DataError, RunError) as error:
+        raise ExportError(str(error)) from error
+    print(f"Export: {arguments.to}   Check again: python -m export verify {arguments.to}")
+    return 0
+
+
+def _images(path: Path | None) -> object:
+    if path is None:
+        return None
+    import numpy as np
+
+    try:
+        return np.load(path)
+    except (OSError, ValueError) as error:
+        raise ExportError(f"--images: {path}: not an array that numpy.save wrote ({error})") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""ONNX: one file per line of the table, opset 18, checked in full before anybody sees it."""
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import onnx
+import tf2onnx
+
+from export.errors import CheckError
+from export.signatures import Signature
+
+OPSET = 18
+BATCH = "batch"  # name of the first dimension
+
+
+def convert(signature: Signature, description: Mapping[str, Any]) -> onnx.ModelProto:
+    """One line of the table as an ONNX model.
+
+    Args:
+      signature: what to convert.
+      description: content of ccvae.json; goes into the metadata.
+
+    Raises:
+      CheckError: the result is not valid ONNX.
+    """
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    inputs = list(signature.inputs)
+    model, _ = tf2onnx.convert.from_function(signature.traced(), input_signature=inputs, opset=OPSET)
+    _name_batches(model)
+    _order_outputs(model, signature.outputs)
+    model.graph.name = signature.name
+    model.doc_string = signature.documentation
+    onnx.helper.set_model_props(model, metadata(description))
+    check(model)
+    return model
+
+
+def metadata(description: Mapping[str, Any]) -> dict[str, str]:
+    """Metadata of every file: JSON text by key, `ccvae` holds all of ccvae.json."""
+    return {
+        "label_names": json.dumps([x["name"] for x in description["labels"]]),
+        "label_latents": json.dumps([x["latents"] for x in description["labels"]]),
+        "style_latents": json.dumps(description["style"]),
+        "image_range": json.dumps(description["image"]["range"]),
+        "image_layout": description["image"]["layout"],
+        "run_sha256": description["run"]["sha256"],
+        "version": str(description["version"]),
+        "ccvae": json.dumps(description),
+    }
+
+
+def check(model: onnx.ModelProto) -> None:
+    """Checks all that the format asks for, with inferred types and shapes.
+
+    Raises:
+      CheckError: the model is not valid ONNX.
+    """
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except onnx.checker.ValidationError as error:
+        raise CheckError(f"{model.graph.name}: not valid ONNX: {error}") from error
+
+
+def _name_batches(model: onnx.ModelProto) -> None:
+    """Names the first dimension of inputs and outputs; the converter leaves made-up names, or none.
+
+    Dimensions inside the graph keep none: they follow from the inputs."""
+    del model.graph.value_info[:]
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = BATCH
+
+
+def _order_outputs(model: onnx.ModelProto, names: tuple[str, ...]) -> None:
+    """Puts outputs in the order of the table; the converter sorts them by name."""
+    by_name = {x.name: x for x in model.graph.output}
+    ordered = [onnx.ValueInfoProto.FromString(by_name[name].SerializeToString()) for name in names]
+    del model.graph.output[:]
+    model.graph.output.extend(ordered)

@@ -1,0 +1,57 @@
+"""SavedModel: every signature, weights once, in a numbered folder for TensorFlow Serving."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from export.signatures import Signature, of_format
+from tf_ccvae.model import CCVAE
+
+DEFAULT = "classify"  # also called serving_default
+
+
+def write(model: CCVAE, signatures: tuple[Signature, ...], description: Mapping[str, Any], folder: Path) -> None:
+    """Writes a SavedModel with every signature of the table and `describe`.
+
+    Args:
+      model: in float32.
+      signatures: the table.
+      description: content of ccvae.json, which `assets.extra` gets too.
+      folder: where to; must not exist.
+    """
+    holder = tf.Module()
+    holder.weights = [weight.value for weight in model.weights]
+    traced = {x.name: x.traced().get_concrete_function() for x in of_format(signatures, "saved_model")}
+    text = json.dumps(description)
+    traced["describe"] = tf.function(lambda: describe(description, text), input_signature=[]).get_concrete_function()
+    tf.saved_model.save(holder, str(folder), signatures={**traced, "serving_default": traced[DEFAULT]})
+    extra = folder / "assets.extra"
+    extra.mkdir()
+    (extra / "ccvae.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+
+def describe(description: Mapping[str, Any], text: str) -> dict[str, tf.Tensor]:
+    """What the signature `describe` returns: label names and kinds string (L,), label_latents int32 (L, 2), image_shape
+    int32 (3,), version int32 (1,), and all of ccvae.json as a string (1,)."""
+    labels, image = description["labels"], description["image"]
+    return {
+        "label_names": tf.constant([x["name"] for x in labels], tf.string),
+        "label_kinds": tf.constant([x["kind"] for x in labels], tf.string),
+        "label_latents": tf.constant(np.array([x["latents"] for x in labels], np.int32).reshape(-1, 2)),
+        "image_shape": tf.constant([image["height"], image["width"], image["channels"]], tf.int32),
+        "version": tf.constant([description["version"]], tf.int32),
+        "ccvae_json": tf.constant([text], tf.string),
+    }
+
+
+def operations(folder: Path) -> set[str]:
+    """Names of all operations in a SavedModel's graph and function library."""
+    proto = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    graphs = [x.graph_def for x in proto.meta_graphs]
+    inside = [node.op for graph in graphs for function in graph.library.function for node in function.node_def]
+    return {node.op for graph in graphs for node in graph.node} | set(inside)

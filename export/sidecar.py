@@ -1,0 +1,104 @@
+"""ccvae.json: what a program needs to know about a model beside its files, and nothing of TensorFlow.
+
+`ccvae.schema.json` is its JSON schema. With it and a decoder a web page can draw sliders and set, swap or generate
+labels by itself: the conditional prior, the classifier, p(y) and the values that exclude each other are all in it.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+
+from export.signatures import Signature
+from tf_ccvae.labels import Label
+from tf_ccvae.model import CCVAE
+
+FORMAT = 1  # raise it when a field changes its meaning
+SCHEMA = Path(__file__).with_name("ccvae.schema.json")
+
+
+def describe(
+    model: CCVAE,
+    signatures: tuple[Signature, ...],
+    layout: str,
+    version: int,
+    run: Mapping[str, Any],
+    files: Mapping[str, str],
+) -> dict[str, Any]:
+    """The content of ccvae.json.
+
+    Args:
+      model: in float32.
+      signatures: what is exported.
+      layout: of images, 'nhwc' or 'nchw'.
+      version: of the export.
+      run: name and SHA-256 of the training run's model.
+      files: path of each file, relative to the export's folder, by a name such as `onnx/encoder`.
+    """
+    height, width, channels = model.image_shape
+    content = {
+        "format": FORMAT,
+        "version": version,
+        "run": dict(run),
+        "image": {
+            "height": height,
+            "width": width,
+            "channels": channels,
+            "layout": layout,
+            "dtype": "float32",
+            "range": [0.0, 1.0],
+        },
+        "latents": model.decoder_inputs,
+        "style": [model.labels.characteristic, model.decoder_inputs],
+        "labels": [_label(model, index, label) for index, label in enumerate(model.labels)],
+        "incompatible": np.argwhere(np.asarray(model.label_statistics.incompatible) > 0).tolist(),
+        "signatures": {
+            f"{name}/{signature.name}": _signature(signature) for signature in signatures for name in signature.formats
+        },
+        "files": dict(files),
+    }
+    check(content)
+    return content
+
+
+def _label(model: CCVAE, index: int, label: Label) -> dict[str, Any]:
+    where = model.labels.slices[index]
+    known = slice(0, label.values)
+    layer = model.label_distributions
+    return {
+        "name": label.name,
+        "kind": "binary" if label.binary else "categorical",
+        "values": ["off", "on"] if label.binary else list(label.classes),
+        "latents": [where.start, where.stop],
+        "frequency": np.exp(np.asarray(layer.log_label_prior)[index, known]).tolist(),
+        "prior": {
+            "loc": np.asarray(layer.prior.loc)[known, where].tolist(),
+            "scale": np.asarray(layer.prior.scale)[known, where].tolist(),
+        },
+        "classifier": {
+            "kernel": np.asarray(layer.kernel)[where, known].T.tolist(),
+            "bias": np.asarray(layer.bias)[index, known].tolist(),
+        },
+    }
+
+
+def _signature(signature: Signature) -> dict[str, Any]:
+    return {
+        "documentation": signature.documentation,
+        "inputs": {
+            x.name: {"dtype": x.dtype.name, "shape": ["batch", *x.shape.as_list()[1:]]} for x in signature.inputs
+        },
+        "outputs": list(signature.outputs),
+    }
+
+
+def check(content: Mapping[str, Any]) -> None:
+    """Checks ccvae.json against its schema.
+
+    Raises:
+      jsonschema.ValidationError: it does not follow it.
+    """
+    jsonschema.validate(content, json.loads(SCHEMA.read_text(encoding="utf-8")))

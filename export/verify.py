@@ -1,0 +1,286 @@
+"""Each artefact against Keras, on batches of 1, 2, 3 and 64 real images; and the manifest that says what came out.
+
+`python -m export verify DIR` repeats it later and elsewhere: reference.npz holds what went into Keras and came out, so
+that numpy and onnxruntime are enough. Nothing here imports TensorFlow unless a SavedModel or LiteRT file is checked.
+
+Errors are the largest |value - reference| / max(1, |reference|) of an output.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.errors import CheckError, ExportError
+
+BATCHES = (1, 2, 3, 64)
+LIMITS = {"float32": 1e-5, "float16": 5e-3}  # largest error
+AGREEMENT = 0.98  # smallest share of equal labels in int8
+MANIFEST, REFERENCE, SIDECAR = "manifest.json", "reference.npz", "ccvae.json"
+PYTHON_CALLS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
+Arrays = Mapping[str, np.ndarray]
+Runner = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+
+
+# Real images and what Keras makes of them -----------------------------------------------------------------------------
+
+
+def checked_images(images: Any, image_shape: tuple[int, int, int]) -> np.ndarray:
+    """As many images as the largest batch has, from those that are given, over again if there are fewer.
+
+    Args:
+      images: (n, height, width, channels), uint8 or float in [0, 1].
+      image_shape: (height, width, channels) of the model.
+
+    Returns:
+      uint8 (64, height, width, channels).
+
+    Raises:
+      ExportError: there are none, or they have another shape or range.
+    """
+    images = np.asarray(images)
+    if images.shape[1:] != tuple(image_shape) or not len(images):
+        wanted = ", ".join(map(str, image_shape))
+        raise ExportError(f"images: must be (n, {wanted}) with n at least 1, got shape {images.shape}")
+    if images.dtype != np.uint8:
+        if images.dtype.kind != "f" or not (images.min() >= 0 and images.max() <= 1):
+            raise ExportError(
+                f"images: must be uint8, or float in [0, 1]; got {images.dtype} {images.min():g} to {images.max():g}"
+            )
+        images = np.round(images * 255).astype(np.uint8)
+    return np.resize(images, (max(BATCHES), *image_shape))
+
+
+def reference_inputs(model: Any, images: np.ndarray, layout: str) -> dict[str, np.ndarray]:
+    """Something for every input of the table, by name, one row per image.
+
+    Args:
+      model: a CCVAE in float32.
+      images: uint8 (n, height, width, channels).
+      layout: 'nhwc' or 'nchw'.
+    """
+    import tensorflow as tf
+
+    count, labels = len(images), model.labels
+    random = np.random.default_rng(0)
+    pixels = images.astype(np.float32) / 255
+    latents = np.asarray(model.latents_of(pixels))
+    arranged = pixels if layout == "nhwc" else pixels.transpose(0, 3, 1, 2)
+    values = np.array([x.values for x in labels])
+    return {
+        "image": arranged,
+        "donor_image": arranged[::-1],
+        "latents": latents,
+        "donor_latents": latents[::-1],
+        "labels": random.integers(0, values, (count, len(labels))).astype(np.int32),
+        "mask": random.random((count, len(labels))) < 0.5,
+        "noise": random.normal(size=(count, model.decoder_inputs + len(labels))).astype(np.float32),
+        "seed": random.integers(0, 2**31, (count, 2)).astype(np.int32),
+        "image_bytes": np.array([tf.io.encode_png(image).numpy() for image in images], object),
+    }
+
+
+def reference_outputs(signature: Any, inputs: Arrays) -> dict[str, np.ndarray]:
+    """What Keras gives for all rows, by output name."""
+    import tensorflow as tf
+
+    results = signature.function(*(tf.constant(inputs[x.name]) for x in signature.inputs))
+    return {name: np.asarray(results[name]) for name in signature.outputs}
+
+
+# Comparing ------------------------------------------------------------------------------------------------------------
+
+
+def measure(run: Runner, inputs: Arrays, outputs: Arrays) -> dict[str, dict[str, float]]:
+    """Error of each output for each batch size, such as `{"64": {"loc": 2e-7}}`.
+
+    Args:
+      run: arrays by input name -> arrays by output name.
+      inputs: all rows of each input.
+      outputs: all rows of each output, as they should be.
+
+    Raises:
+      CheckError: an output has another name, type or shape, or numbers that are not finite.
+    """
+    errors: dict[str, dict[str, float]] = {}
+    for size in BATCHES:
+        results = run({name: rows[:size] for name, rows in inputs.items()})
+        if set(results) != set(outputs):
+            raise CheckError(f"outputs are {', '.join(results)} instead of {', '.join(outputs)}")
+        errors[str(size)] = {name: _error(name, results[name], rows[:size]) for name, rows in outputs.items()}
+    return errors
+
+
+def _error(name: str, result: np.ndarray, reference: np.ndarray) -> float:
+    if result.shape != reference.shape or result.dtype != reference.dtype:
+        raise CheckError(f"{name} is {result.dtype} {result.shape} instead of {reference.dtype} {reference.shape}")
+    if not np.isfinite(result).all():
+        raise CheckError(f"{name} holds numbers that are not finite")
+    return float(np.max(np.abs(result - reference) / np.maximum(1, np.abs(reference)), initial=0.0))
+
+
+def agreement(run: Runner, inputs: Arrays, outputs: Arrays) -> float:
+    """Share of labels whose most probable value is the reference's, over all batches."""
+    equal = []
+    for size in BATCHES:
+        results = run({name: rows[:size] for name, rows in inputs.items()})
+        reference = outputs["probabilities"][:size]
+        equal.append((results["probabilities"].argmax(-1) == reference.argmax(-1)).ravel())
+    return float(np.concatenate(equal).mean())
+
+
+def judged(path: str, precision: str, run: Runner, inputs: Arrays, outputs: Arrays) -> dict[str, Any]:
+    """Measures one function of an artefact against what its precision promises.
+
+    Returns:
+      `errors` as `measure` gives them, and for int8 `equal_labels`.
+
+    Raises:
+      CheckError: it is not near enough; the message starts with `path`.
+    """
+    try:
+        result: dict[str, Any] = {"errors": measure(run, inputs, outputs)}
+        if precision == "int8":
+            result["equal_labels"] = agreement(run, inputs, outputs)
+            if result["equal_labels"] < AGREEMENT:
+                raise CheckError(f"{result['equal_labels']:.1%} equal labels; at least {AGREEMENT:.0%} are asked for")
+            return result
+        for size, errors in result["errors"].items():
+            for name, error in errors.items():
+                if error > LIMITS[precision]:
+                    raise CheckError(f"{name} is off by {error:.2g} at batch {size}; limit {LIMITS[precision]:g}")
+    except CheckError as error:
+        raise CheckError(f"{path}: {error}") from None
+    return result
+
+
+# Runtimes -------------------------------------------------------------------------------------------------------------
+
+
+def onnx_runner(path: Path) -> Runner:
+    """Runs an ONNX file in onnxruntime on the CPU.
+
+    Raises:
+      CheckError: onnxruntime does not load it.
+    """
+    import onnxruntime
+
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own classes share no other parent
+        raise CheckError(f"{path.name}: onnxruntime does not load it: {error}") from error
+    names = [x.name for x in session.get_outputs()]
+    return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def litert_runner(path: Path) -> Runner:
+    """Runs a LiteRT file by its only signature."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path))
+    positions = {
+        x["name"].removeprefix("serving_default_").partition(":")[0]: x["index"]
+        for x in interpreter.get_input_details()
+    }
+
+    def run(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        for name, rows in inputs.items():
+            interpreter.resize_tensor_input(positions[name], rows.shape)
+        return interpreter.get_signature_runner()(**inputs)
+
+    return run
+
+
+def saved_model_runners(folder: Path) -> dict[str, Runner]:
+    """Runs each signature of a SavedModel.
+
+    Raises:
+      CheckError: its graph calls back into Python, which no other program can do.
+    """
+    import tensorflow as tf
+
+    from export.saved_model import operations
+
+    calls = sorted(operations(folder) & set(PYTHON_CALLS))
+    if calls:
+        raise CheckError(f"{folder.name}: the graph calls Python: {', '.join(calls)}")
+    loaded = tf.saved_model.load(str(folder))
+
+    def runner(name: str) -> Runner:
+        def run(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            results = loaded.signatures[name](**{key: tf.constant(rows) for key, rows in inputs.items()})
+            return {key: value.numpy() for key, value in results.items()}
+
+        return run
+
+    return {name: runner(name) for name in loaded.signatures}
+
+
+# The manifest ---------------------------------------------------------------------------------------------------------
+
+
+def file_entry(path: Path) -> dict[str, Any]:
+    """Size in bytes and SHA-256 of a file."""
+    content = path.read_bytes()
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """Checks an export again: every file by its SHA-256, every ONNX file by running it on the stored images.
+
+    Args:
+      folder: what `python -m export RUN --to` was given.
+
+    Returns:
+      path of each ONNX file -> what `judged` says.
+
+    Raises:
+      ExportError: there is no complete export in the folder.
+      CheckError: a file was changed, or does not compute what it did.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    for name, entry in manifest["files"].items():
+        if not (folder / name).is_file():
+            raise ExportError(f"{folder / name}: missing; the export is not complete, make it again")
+        if file_entry(folder / name) != entry:
+            raise CheckError(f"{folder / name}: not the file that was exported (its SHA-256 differs)")
+    with np.load(folder / REFERENCE) as stored:
+        arrays = dict(stored)
+    results = {}
+    for artefact in manifest["artefacts"]:
+        if artefact["format"] == "onnx":
+            path, name = artefact["path"], artefact["name"]
+            inputs = {x: arrays[f"input/{x}"] for x in artefact["inputs"]}
+            outputs = {x: arrays[f"output/{name}/{x}"] for x in artefact["outputs"]}
+            results[path] = judged(path, artefact["precision"], onnx_runner(folder / path), inputs, outputs)
+    return results
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an export.
+
+    Raises:
+      ExportError: there is none, or it cannot be read.
+    """
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise ExportError(f"{folder}: no such folder")
+    if not path.is_file():
+        raise ExportError(f"{folder}: no {MANIFEST}; this is no export, or a half-written one: export again")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        missing = {"version", "artefacts", "files"} - set(manifest)
+    except (ValueError, TypeError) as error:
+        raise ExportError(f"{path}: not readable ({error}); export again") from error
+    if missing:
+        raise ExportError(f"{path}: no {', '.join(sorted(missing))}; export again")
+    return manifest
+
+
+def largest_error(result: Mapping[str, Any]) -> float:
+    """Over all batches and outputs of what `judged` says."""
+    return max(error for errors in result["errors"].values() for error in errors.values())
