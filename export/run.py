@@ -260,7 +260,7 @@ class _Job:
         from export import saved_model, signatures
 
         path = f"saved_model/{self.version}"
-        saved_model.write(self.model, table, description, folder / path)
+        saved_model.write(table, description, folder / path)
         runners = verify.saved_model_runners(folder / path)
         checks = {
             x.name: verify.judged(f"{path} {x.name}", "float32", runners[x.name], _of(x, inputs), outputs[x])

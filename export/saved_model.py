@@ -10,23 +10,21 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from export.signatures import Signature, of_format
-from tf_ccvae.model import CCVAE
 
 DEFAULT = "classify"  # also called serving_default
 
 
-def write(model: CCVAE, signatures: tuple[Signature, ...], description: Mapping[str, Any], folder: Path) -> None:
+def write(signatures: tuple[Signature, ...], description: Mapping[str, Any], folder: Path) -> None:
     """Writes a SavedModel with every signature of the table and `describe`.
 
     Args:
-      model: in float32.
-      signatures: the table.
+      signatures: the table, of a model in float32.
       description: content of ccvae.json, which `assets.extra` gets too.
       folder: where to; must not exist.
     """
-    holder = tf.Module()
-    holder.weights = [weight.value for weight in model.weights]
     traced = {x.name: x.traced().get_concrete_function() for x in of_format(signatures, "saved_model")}
+    holder = tf.Module()  # of the weights in use, each once
+    holder.weights = list({id(x): x for one in traced.values() for x in one.variables}.values())
     text = json.dumps(description)
     traced["describe"] = tf.function(lambda: describe(description, text), input_signature=[]).get_concrete_function()
     tf.saved_model.save(holder, str(folder), signatures={**traced, "serving_default": traced[DEFAULT]})

@@ -127,6 +127,11 @@ class Objective(Settings):
         description="adds this times log q(y | x) to what is maximised, at least 0; auto is 1000 for exact and 0 for "
         "the official estimators, whose gradient holds a hidden weight of its own",
     )
+    independence_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+        default="auto",
+        description="weight of the penalty on what other latents tell about a label, at least 0; auto is 30 for exact "
+        "and 0 for the official estimators",
+    )
     nodes: int = Field(
         default=64, ge=8, le=1024, description="nodes of the one-dimensional integrals in exact; 8 to 1024"
     )
@@ -161,6 +166,15 @@ class Training(Settings):
     jit: bool = Field(default=False, description="compile the training step with XLA: true or false")
 
 
+class Export(Settings):
+    """What is exported when training has ended; see `python -m export --help` for more."""
+
+    formats: tuple[Literal["saved_model", "onnx", "litert"], ...] = Field(
+        default=(), description="formats to export the trained model in, such as [saved_model, onnx]; empty for none"
+    )
+    to: Path | None = Field(default=None, description="folder for them; null for the folder export in the run")
+
+
 class Config(Settings):
     """All settings of a run."""
 
@@ -174,6 +188,7 @@ class Config(Settings):
     model: Model = Model()
     objective: Objective = Objective()
     training: Training = Training()
+    export: Export = Export()
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> "Config":
@@ -349,7 +364,7 @@ def _add_argument(group: Any, *names: str, **kwargs: Any) -> None:
     kwargs["help"] = re.sub(
         r"\(default: (.*)\)$", lambda found: f"(default: {words.get(found[1], found[1])})", kwargs["help"]
     )
-    kwargs["metavar"] = kwargs["metavar"].replace("tuple[int,...]", "[int,...]")
+    kwargs["metavar"] = re.sub(r"^tuple(?=\[)", "", kwargs["metavar"])
     group.add_argument(*names, **kwargs)
 
 
@@ -582,12 +597,20 @@ def _expected(annotation: Any, value: Any) -> str:
     """The allowed types or values in words, with the nearest one if `value` looks like a misspelt one."""
     kinds = list(_kinds(annotation))
     literal = [str(kind) for kind in kinds if not isinstance(kind, type)]
-    if len(literal) == len(kinds):
+    if choices := _choices(annotation):
+        text = f"a list of {', '.join(choices)}"
+    elif len(literal) == len(kinds):
         text = f"one of {', '.join(literal)}"
     else:
         text = " or ".join(_KINDS[kind] if isinstance(kind, type) else str(kind) for kind in kinds)
     nearest = difflib.get_close_matches(str(value), literal, n=1)
     return f"{text}; did you mean {nearest[0]}?" if nearest else text
+
+
+def _choices(annotation: Any) -> list[str]:
+    """What the items of a list may be, if they are a choice of names."""
+    items = get_args(annotation)[:1] if get_origin(annotation) is tuple else ()
+    return [str(choice) for item in items if get_origin(item) is Literal for choice in get_args(item)]
 
 
 def _lookup(given: Mapping[str, Any], name: str) -> Any:

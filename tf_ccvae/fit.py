@@ -18,6 +18,8 @@ MAY_CHANGE = (  # when a run is continued
     "training.clip_norm",
     "training.early_stopping",
     "training.jit",
+    "export.formats",
+    "export.to",
 )
 
 
@@ -45,6 +47,7 @@ def run_command(command: settings.Command) -> int:
     config = command.config
     if command.resume:
         check_unchanged(settings.Config.from_yaml(runs.Run(command.resume).config), config)
+    check_export(config)
     console = Console(highlight=False, soft_wrap=True)
     started = time.monotonic()
     dataset = sources.load(config.data, config.seed, progress=True)
@@ -79,6 +82,43 @@ def run_command(command: settings.Command) -> int:
     report.draw(model, dataset, run)
     write_json(run.results, results)
     report.summary(console, results, run)
+    return export(config, run, console) if config.export.formats else 0
+
+
+def check_export(config: settings.Config) -> None:
+    """Checks before training that what `export.formats` asks for can be made.
+
+    Raises:
+      ConfigError: a baseline is trained, or a converter is missing.
+    """
+    if not config.export.formats:
+        return
+    from export.errors import ExportError
+    from export.run import Options
+
+    if config.model.name != "ccvae":
+        raise settings.ConfigError(f"export.formats: only ccvae is exported, not {config.model.name}; leave it empty")
+    try:
+        Options(config.export.formats)
+    except ExportError as error:
+        raise settings.ConfigError(str(error).replace("--formats", "export.formats")) from error
+
+
+def export(config: settings.Config, run: Any, console: Any) -> int:
+    """Exports the trained model as `export.formats` says; returns the exit code, 1 if a file fails its check."""
+    from export import run as exporting
+    from export.errors import CheckError, ExportError
+
+    to = config.export.to or run.path / "export"
+    try:
+        options = exporting.Options(config.export.formats)
+        exporting.export_run(run.path, to, options, report=console.print)
+    except ExportError as error:
+        settings.exit_with(error)
+    except CheckError as error:
+        console.print(f"error: {error}")
+        return 1
+    console.print(f"Export: {to}")
     return 0
 
 

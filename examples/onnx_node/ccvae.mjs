@@ -1,0 +1,140 @@
+// Classifies a picture, sets labels in it and saves the result, with onnxruntime-web under Node.
+//
+//     npm install --ignore-scripts
+//     node ccvae.mjs DIR PICTURE.png RESULT.png Smiling=1 [Eyeglasses=0 ...]
+//
+// DIR is an export with ONNX files. The edit is made twice: by set_labels.onnx, and by `transport` below, from the
+// numbers in ccvae.json alone, as a web page would do it; the two must agree.
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import * as ort from "onnxruntime-web";
+import { PNG } from "pngjs";
+
+ort.env.wasm.numThreads = 1;
+const floats = (data, shape) => new ort.Tensor("float32", data, shape);
+
+async function run(folder, name, inputs) {
+  const session = await ort.InferenceSession.create(readFileSync(join(folder, "onnx", `${name}.onnx`)));
+  return session.run(inputs);
+}
+
+// Values of all labels, and which of them are asked for, from ["Smiling=1"].
+function asked(settings, labels) {
+  const values = new Int32Array(labels.length);
+  const mask = new Uint8Array(labels.length);
+  for (const setting of settings) {
+    const [name, value] = setting.split("=");
+    const index = labels.findIndex((label) => label.name === name);
+    if (index < 0 || !(Number(value) in labels[index].values)) {
+      throw new Error(`${setting}: write LABEL=NUMBER with a label of ${labels.map((x) => x.name).join(", ")}`);
+    }
+    values[index] = Number(value);
+    mask[index] = 1;
+  }
+  return { values, mask };
+}
+
+// The most probable value of a label given the latents.
+function valueOf(latents, label) {
+  const own = latents.slice(...label.latents);
+  const logits = label.classifier.kernel.map((row, v) =>
+    row.reduce((sum, weight, i) => sum + weight * own[i], label.classifier.bias[v]));
+  return logits.indexOf(Math.max(...logits));
+}
+
+// Asked labels as given; labels that these exclude take their most frequent value that none of them excludes.
+function settle(current, values, mask, about) {
+  const excluded = (label, value) => about.incompatible.some(([i, v, j, w]) =>
+    mask[i] && values[i] === v && j === label && w === value);
+  return about.labels.map((label, index) => {
+    if (mask[index]) return values[index];
+    if (!excluded(index, current[index])) return current[index];
+    const free = label.values.map((_, v) => v).filter((v) => !excluded(index, v));
+    free.sort((a, b) => label.frequency[b] - label.frequency[a]);
+    return free.length ? free[0] : current[index];
+  });
+}
+
+// Moves each label that changes from p(z | current value) to p(z | new value), its quantile kept.
+function transport(latents, values, mask, about) {
+  const moved = Float32Array.from(latents);
+  const current = about.labels.map((label) => valueOf(latents, label));
+  const wanted = settle(current, values, mask, about);
+  about.labels.forEach((label, index) => {
+    const [from, to] = [current[index], wanted[index]];
+    if (from === to) return;
+    const { loc, scale } = label.prior;
+    for (let i = label.latents[0], k = 0; i < label.latents[1]; i++, k++) {
+      moved[i] = loc[to][k] + (scale[to][k] * (latents[i] - loc[from][k])) / scale[from][k];
+    }
+  });
+  return moved;
+}
+
+// Pixels between PNG's order (row, column, red green blue alpha) and the model's.
+function offset(row, column, channel, image) {
+  const { height, width, channels } = image;
+  return image.layout === "nchw"
+    ? (channel * height + row) * width + column
+    : (row * width + column) * channels + channel;
+}
+
+function eachPixel(image, visit) {
+  for (let row = 0; row < image.height; row++) {
+    for (let column = 0; column < image.width; column++) {
+      for (let channel = 0; channel < image.channels; channel++) {
+        visit((row * image.width + column) * 4 + channel, offset(row, column, channel, image));
+      }
+    }
+  }
+}
+
+function readPicture(path, image) {
+  const png = PNG.sync.read(readFileSync(path));
+  if (png.width !== image.width || png.height !== image.height) {
+    throw new Error(`${path}: is ${png.width}x${png.height}, the model's are ${image.width}x${image.height}`);
+  }
+  const pixels = new Float32Array(image.height * image.width * image.channels);
+  eachPixel(image, (from, to) => { pixels[to] = png.data[from] / 255; });
+  return pixels;
+}
+
+function writePicture(path, pixels, image) {
+  const png = new PNG({ width: image.width, height: image.height });
+  png.data.fill(255);
+  eachPixel(image, (to, from) => {
+    png.data[to] = Math.round(pixels[from] * 255);
+    if (image.channels === 1) png.data[to + 1] = png.data[to + 2] = png.data[to];
+  });
+  writeFileSync(path, PNG.sync.write(png));
+}
+
+const [folder, picture, result, ...settings] = process.argv.slice(2);
+if (!result) {
+  console.error("usage: node ccvae.mjs DIR PICTURE.png RESULT.png LABEL=NUMBER ...");
+  process.exit(2);
+}
+const about = JSON.parse(readFileSync(join(folder, "ccvae.json"), "utf8"));
+const { image, labels } = about;
+const shape = image.layout === "nchw"
+  ? [1, image.channels, image.height, image.width]
+  : [1, image.height, image.width, image.channels];
+const { values, mask } = asked(settings, labels);
+const encoded = await run(folder, "encoder", { image: floats(readPicture(picture, image), shape) });
+const probabilities = encoded.probabilities.data;
+const most = encoded.probabilities.dims[2];
+const edited = await run(folder, "set_labels", {
+  latents: encoded.loc,
+  labels: new ort.Tensor("int32", values, [1, labels.length]),
+  mask: new ort.Tensor("bool", mask, [1, labels.length]),
+});
+const ours = transport(Array.from(encoded.loc.data), values, mask, about);
+const apart = Math.max(...ours.map((x, i) => Math.abs(x - edited.edited_latents.data[i])));
+if (apart > 1e-5) throw new Error(`transport and set_labels.onnx are ${apart} apart`);
+const decoded = await run(folder, "decoder", { latents: edited.edited_latents });
+writePicture(result, decoded.image.data, image);
+console.log(JSON.stringify({
+  loc: Array.from(encoded.loc.data),
+  probabilities: Object.fromEntries(labels.map((label, i) =>
+    [label.name, Array.from(probabilities.slice(i * most, i * most + label.values.length))])),
+}));

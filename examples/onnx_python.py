@@ -1,0 +1,113 @@
+"""Classifies a picture, sets labels in it and saves the result, with onnxruntime and numpy alone.
+
+    python examples/onnx_python.py DIR PICTURE.png RESULT.png Smiling=1 [Eyeglasses=0 ...]
+
+DIR is an export with ONNX files, PICTURE an 8-bit PNG of the model's size without interlacing.
+"""
+
+import json
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by PNG colour type: grey, RGB, and both with transparency
+
+
+def read_png(path: Path) -> np.ndarray:
+    """uint8 (height, width, channels)."""
+    content = path.read_bytes()
+    at, data, header = len(SIGNATURE), b"", ()
+    if not content.startswith(SIGNATURE):
+        raise SystemExit(f"error: {path}: not a PNG file")
+    while at < len(content):
+        size, kind = struct.unpack(">I4s", content[at : at + 8])
+        chunk = content[at + 8 : at + 8 + size]
+        if kind == b"IHDR":
+            header = struct.unpack(">IIBBBBB", chunk)
+        elif kind == b"IDAT":
+            data += chunk
+        at += size + 12
+    width, height, depth, colour, _, _, interlaced = header
+    if depth != 8 or colour not in CHANNELS or interlaced:
+        raise SystemExit(f"error: {path}: must be an 8-bit grey or RGB PNG without interlacing")
+    channels = CHANNELS[colour]
+    lines = np.frombuffer(zlib.decompress(data), np.uint8).reshape(height, 1 + width * channels)
+    return unfiltered(lines, channels).reshape(height, width, channels)
+
+
+def unfiltered(lines: np.ndarray, step: int) -> np.ndarray:
+    """Undoes PNG's filters: each line starts with the number of its own."""
+    above = [0] * (lines.shape[1] - 1)
+    result = []
+    for kind, *line in lines.tolist():
+        for i, value in enumerate(line):
+            left, corner = (line[i - step], above[i - step]) if i >= step else (0, 0)
+            paeth = min((left, above[i], corner), key=lambda x, i=i, a=left, c=corner: abs(a + above[i] - c - x))
+            line[i] = (value + (0, left, above[i], (left + above[i]) // 2, paeth)[kind]) & 255
+        result.append(line)
+        above = line
+    return np.array(result, np.uint8)
+
+
+def write_png(path: Path, image: np.ndarray) -> None:
+    """uint8 (height, width, 1 or 3)."""
+    height, width, channels = image.shape
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0 if channels == 1 else 2, 0, 0, 0)
+    lines = np.pad(image.reshape(height, -1), [(0, 0), (1, 0)])  # each line starts with 0: no filter
+    compressed = zlib.compress(lines.tobytes())
+    path.write_bytes(SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", compressed) + chunk(b"IEND", b""))
+
+
+def run(folder: Path, name: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+    """Runs DIR/onnx/NAME.onnx."""
+    session = onnxruntime.InferenceSession(folder / "onnx" / f"{name}.onnx", providers=["CPUExecutionProvider"])
+    names = [x.name for x in session.get_outputs()]
+    return dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def asked(settings: list[str], labels: list[dict]) -> tuple[np.ndarray, np.ndarray]:
+    """`["Smiling=1"]` as values int32 (1, labels) and mask bool (1, labels)."""
+    names = [x["name"] for x in labels]
+    values, mask = np.zeros((1, len(names)), np.int32), np.zeros((1, len(names)), bool)
+    for setting in settings:
+        name, _, value = setting.rpartition("=")
+        if name not in names or not value.isdigit():
+            raise SystemExit(f"error: {setting}: write LABEL=NUMBER with a label of {', '.join(names)}")
+        values[0, names.index(name)], mask[0, names.index(name)] = int(value), True
+    return values, mask
+
+
+def main(arguments: list[str]) -> None:
+    if len(arguments) < 3:
+        raise SystemExit(f"usage: {__doc__.splitlines()[2].strip()}")
+    folder, picture, result = map(Path, arguments[:3])
+    about = json.loads((folder / "ccvae.json").read_text())
+    image, labels = about["image"], about["labels"]
+    values, mask = asked(arguments[3:], labels)
+    pixels = read_png(picture)[..., : image["channels"]]
+    if pixels.shape != (image["height"], image["width"], image["channels"]):
+        raise SystemExit(f"error: {picture}: is {pixels.shape}, the model's are {image['height']}x{image['width']}")
+    batch = pixels[None].astype(np.float32) / 255
+    if image["layout"] == "nchw":
+        batch = batch.transpose(0, 3, 1, 2)
+    encoded = run(folder, "encoder", image=batch)
+    for label, probabilities in zip(labels, encoded["probabilities"][0], strict=True):
+        print(label["name"], *(f"{x}={p:.6f}" for x, p in zip(label["values"], probabilities, strict=False)))
+    edited = run(folder, "set_labels", latents=encoded["loc"], labels=values, mask=mask)
+    decoded = run(folder, "decoder", latents=edited["edited_latents"])["image"]
+    if image["layout"] == "nchw":
+        decoded = decoded.transpose(0, 2, 3, 1)
+    write_png(result, np.round(decoded[0] * 255).astype(np.uint8))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
