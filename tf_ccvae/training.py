@@ -169,7 +169,8 @@ def train(
     Args:
       config: settings.
       dataset: the data.
-      run: run directory; if it holds a checkpoint, training goes on from there.
+      run: run directory; if it holds a checkpoint, training goes on from there, and if it holds a model alone, from
+        its weights.
       report: called with the measures of each epoch.
       callbacks: more Keras callbacks.
 
@@ -189,6 +190,11 @@ def train(
     state = run.state()
     if state.epoch:
         model.load_weights(run.weights(state.epoch))
+    elif run.model.is_file():  # imported, and not trained here yet
+        imported = keras.models.load_model(run.model)
+        for part in ("encoder", "posterior_head", "decoder", "label_distributions"):
+            getattr(model, part).set_weights(getattr(imported, part).get_weights())
+        model.label_statistics.learn(split.labels)
     interrupted = False
     if state.epoch < config.training.epochs:
         checkpoints = Checkpoints(run, state, config.training.early_stopping, report)
