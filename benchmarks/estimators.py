@@ -44,7 +44,7 @@ def run(dataset: Dataset, setting: str, method: str, fraction: float, seed: int)
         {
             "seed": seed,
             "data": {"labelled_fraction": fraction},
-            "objective": {"estimator": estimator},
+            "objective": {"estimator": estimator, "independence_weight": 0.0},  # the bound and nothing else
             "training": {**chosen, "schedule": "constant"},
         }
     )

@@ -191,6 +191,10 @@ class LabelledVAE(keras.Model):
             self._draws(batch, estimator, seeds[2]),
         )
 
+    def extra_loss(self, data: dict[str, Any], terms: objective.Terms) -> Any:
+        """What training minimises beside the mean of `terms.loss`."""
+        return 0.0
+
     def _draws(self, batch: Any, estimator: str, seed: Any) -> tf.Tensor:
         """`Noise.draws`: none, unless a model needs them."""
         return tf.zeros([0, batch, self.labels.characteristic])
@@ -200,7 +204,7 @@ class LabelledVAE(keras.Model):
         with tf.GradientTape() as tape:
             terms = self.assess(data, noise, self.estimator).terms
             per_example = terms.loss(self.label_weight)
-            loss = tf.reduce_mean(per_example)
+            loss = tf.reduce_mean(per_example) + self.extra_loss(data, terms)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_weights)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))

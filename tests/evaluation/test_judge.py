@@ -34,7 +34,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def judge(data):
-    return judges.train(data, seed=0, epochs=4)
+    return judges.train(data, seed=0, epochs=12)
 
 
 def test_it_reads_labels_and_factors_of_images_it_has_not_seen(judge, data):

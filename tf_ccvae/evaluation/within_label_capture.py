@@ -168,7 +168,7 @@ def measure(
             scores.append(np.mean([x["characteristic"] for x in found.values()]))
             draws.append(np.mean(sampled, axis=0))
             details.append(found)
-    result = combine(np.array(scores), np.array(draws).reshape(len(names), -1).T, names)
+    result = combine(np.array(scores), np.array(draws).reshape(len(names), DRAWS).T, names)
     for name, found in zip(names, details, strict=True):
         entry = result["labels"][name]
         entry["style"] = float(np.mean([x["style"] for x in found.values()]))
@@ -237,7 +237,7 @@ def after_swap(
             scores.append(np.mean([x["donor"] for x in found.values()]))
             draws.append(np.mean(sampled, axis=0))
             details.append(found)
-    result = combine(np.array(scores), np.array(draws).reshape(len(names), -1).T, names)
+    result = combine(np.array(scores), np.array(draws).reshape(len(names), DRAWS).T, names)
     for name, found in zip(names, details, strict=True):
         result["labels"][name]["factors"] = found
     return result
