@@ -2,7 +2,9 @@
 
 python -m export RUN --to DIR [--formats saved_model onnx litert] [--layout nhwc|nchw] [--float16]
                               [--int8-encoder] [--version N] [--images FILE.npy]
-python -m export verify DIR      checks an export again; needs numpy and onnxruntime only
+python -m export verify DIR [--images FILE.npy]
+
+`verify` checks an export again, here or elsewhere; it needs numpy and onnxruntime only.
 """
 
 import argparse
@@ -37,7 +39,7 @@ def parser() -> Parser:
     made.add_argument("--float16", action="store_true", help="also ONNX encoder and decoder with float16 weights")
     made.add_argument("--int8-encoder", action="store_true", help="also the ONNX encoder in int8")
     made.add_argument("--version", type=int, help="number of the SavedModel (default: the next free one)")
-    made.add_argument("--images", type=Path, help="real images, (n, height, width, channels) (default: the run's data)")
+    made.add_argument("--images", type=Path, help="real images, as numpy.save writes them (default: the run's)")
     return made
 
 
@@ -45,6 +47,7 @@ def verify_parser() -> Parser:
     """The command line of `verify`."""
     made = Parser(prog="python -m export verify", description="Checks an export again.", allow_abbrev=False)
     made.add_argument("folder", type=Path, help="folder that an export has made")
+    made.add_argument("--images", type=Path, help="other images to run too, as numpy.save writes them")
     return made
 
 
@@ -64,9 +67,9 @@ def verify_command(arguments: argparse.Namespace) -> int:
     """Checks an export again; see `export.verify`."""
     from export import verify
 
-    for path, result in verify.verify(arguments.folder).items():
+    for path, result in verify.verify(arguments.folder, _images(arguments.images)).items():
         labels = f", {result['equal_labels']:.1%} equal labels" if "equal_labels" in result else ""
-        print(f"{path:30} error {verify.largest_error(result):.1e}{labels}")
+        print(f"{path:35} error {verify.largest_error(result):.1e}{labels}")
     print(f"{arguments.folder}: as exported")
     return 0
 

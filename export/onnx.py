@@ -28,6 +28,7 @@ def convert(signature: Signature, description: Mapping[str, Any]) -> onnx.ModelP
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     inputs = list(signature.inputs)
     model, _ = tf2onnx.convert.from_function(signature.traced(), input_signature=inputs, opset=OPSET)
+    _drop_empty_unsqueezes(model)
     _name_batches(model)
     _order_outputs(model, signature.outputs)
     model.graph.name = signature.name
@@ -61,6 +62,23 @@ def check(model: onnx.ModelProto) -> None:
         onnx.checker.check_model(model, full_check=True)
     except onnx.checker.ValidationError as error:
         raise CheckError(f"{model.graph.name}: not valid ONNX: {error}") from error
+
+
+def _drop_empty_unsqueezes(model: onnx.ModelProto) -> None:
+    """Removes Unsqueeze nodes without axes, which the converter makes of einsum, and which OpenVINO does not read."""
+    empty = {x.name for x in model.graph.initializer if list(x.dims) == [0]}
+    idle = [x for x in model.graph.node if x.op_type == "Unsqueeze" and x.input[1] in empty]
+    source = {x.output[0]: x.input[0] for x in idle}
+    for node in idle:
+        model.graph.node.remove(node)
+    for node in model.graph.node:
+        for i, name in enumerate(node.input):
+            while name in source:
+                name = source[name]
+                node.input[i] = name
+    used = {name for node in model.graph.node for name in node.input}
+    for initializer in [x for x in model.graph.initializer if x.name in empty - used]:
+        model.graph.initializer.remove(initializer)
 
 
 def _name_batches(model: onnx.ModelProto) -> None:

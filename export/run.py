@@ -287,7 +287,7 @@ class _Job:
             if precision == "float16":
                 onnx.save(compress.float16_weights(model), made[-1][1])
             else:
-                compress.int8_encoder(made[0][1], self._arranged(self.calibrating), made[-1][1])
+                compress.int8_encoder(made[0][1], verify.arranged(self.calibrating, self.options.layout), made[-1][1])
         return [
             self._checked(path, folder, "onnx", precision, signature, verify.onnx_runner(path), inputs, outputs)
             for precision, path in made
@@ -326,10 +326,6 @@ class _Job:
             "checks": {signature.name: check},
         }
 
-    def _arranged(self, images: np.ndarray) -> np.ndarray:
-        pixels = images.astype(np.float32) / 255
-        return pixels if self.options.layout == "nhwc" else pixels.transpose(0, 3, 1, 2)
-
     def _manifest(self, folder: Path, description: Any, artefacts: list[dict[str, Any]]) -> dict[str, Any]:
         files = sorted(x for x in folder.rglob("*") if x.is_file())
         return {
@@ -339,7 +335,7 @@ class _Job:
             "labels": [x["name"] for x in description["labels"]],
             "label_latents": [x["latents"] for x in description["labels"]],
             "style_latents": description["style"],
-            "layout": self.options.layout,
+            "image": description["image"],
             "versions": {x: importlib.metadata.version(x) for x in PACKAGES if _installed(x)},
             "limits": {**verify.LIMITS, "int8_equal_labels": verify.AGREEMENT},
             "artefacts": artefacts,

@@ -66,13 +66,12 @@ def reference_inputs(model: Any, images: np.ndarray, layout: str) -> dict[str, n
 
     count, labels = len(images), model.labels
     random = np.random.default_rng(0)
-    pixels = images.astype(np.float32) / 255
-    latents = np.asarray(model.latents_of(pixels))
-    arranged = pixels if layout == "nhwc" else pixels.transpose(0, 3, 1, 2)
+    image = arranged(images, layout)
+    latents = np.asarray(model.latents_of(images))
     values = np.array([x.values for x in labels])
     return {
-        "image": arranged,
-        "donor_image": arranged[::-1],
+        "image": image,
+        "donor_image": image[::-1],
         "latents": latents,
         "donor_latents": latents[::-1],
         "labels": random.integers(0, values, (count, len(labels))).astype(np.int32),
@@ -228,21 +227,27 @@ def file_entry(path: Path) -> dict[str, Any]:
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def verify(folder: Path) -> dict[str, Any]:
+def verify(folder: Path, images: Any = None) -> dict[str, Any]:
     """Checks an export again: every file by its SHA-256, every ONNX file by running it on the stored images.
+
+    Other images, if they are given, are run too: encoders and decoders must agree with those in float32 on the largest
+    batch, in every precision and for every batch size.
 
     Args:
       folder: what `python -m export RUN --to` was given.
+      images: (n, height, width, channels), uint8 or float in [0, 1].
 
     Returns:
-      path of each ONNX file -> what `judged` says.
+      path of each ONNX file -> what `judged` says; with ` on images` behind the path for the other images.
 
     Raises:
-      ExportError: there is no complete export in the folder.
+      ExportError: there is no complete export in the folder, or the images have another shape or range.
       CheckError: a file was changed, or does not compute what it did.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
+    about = manifest["image"]
+    pixels = None if images is None else checked_images(images, (about["height"], about["width"], about["channels"]))
     for name, entry in manifest["files"].items():
         if not (folder / name).is_file():
             raise ExportError(f"{folder / name}: missing; the export is not complete, make it again")
@@ -257,7 +262,30 @@ def verify(folder: Path) -> dict[str, Any]:
             inputs = {x: arrays[f"input/{x}"] for x in artefact["inputs"]}
             outputs = {x: arrays[f"output/{name}/{x}"] for x in artefact["outputs"]}
             results[path] = judged(path, artefact["precision"], onnx_runner(folder / path), inputs, outputs)
+    return results if pixels is None else results | _on_images(folder, manifest, arranged(pixels, about["layout"]))
+
+
+def _on_images(folder: Path, manifest: Mapping[str, Any], image: np.ndarray) -> dict[str, Any]:
+    """Encoders on images float32 (64, ...) in the layout, decoders on their latents; see `verify`."""
+    if "onnx/encoder.onnx" not in manifest["files"]:
+        raise ExportError(f"{folder}: no ONNX files to run images through; export with --formats onnx")
+    results = {}
+    rows: dict[str, np.ndarray] = {"image": image}
+    for name in ("encoder", "decoder"):
+        outputs = onnx_runner(folder / "onnx" / f"{name}.onnx")(rows)
+        for artefact in (x for x in manifest["artefacts"] if x["format"] == "onnx" and x["name"] == name):
+            path = f"{artefact['path']} on images"
+            runner = onnx_runner(folder / artefact["path"])
+            results[path] = judged(path, artefact["precision"], runner, rows, outputs)
+        if name == "encoder":
+            rows = {"latents": outputs["loc"]}
     return results
+
+
+def arranged(images: np.ndarray, layout: str) -> np.ndarray:
+    """uint8 (n, height, width, channels) to float32 in [0, 1], in the layout."""
+    pixels = images.astype(np.float32) / 255
+    return pixels if layout == "nhwc" else pixels.transpose(0, 3, 1, 2)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -273,7 +301,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ExportError(f"{folder}: no {MANIFEST}; this is no export, or a half-written one: export again")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"version", "artefacts", "files"} - set(manifest)
+        missing = {"version", "image", "artefacts", "files"} - set(manifest)
     except (ValueError, TypeError) as error:
         raise ExportError(f"{path}: not readable ({error}); export again") from error
     if missing:
