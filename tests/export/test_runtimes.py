@@ -1,0 +1,183 @@
+"""Every runtime that the README names really runs the exported files, on the same images, to the same numbers."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from export import verify
+from export.signatures import Uses, as_float32
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+LIMIT = {"float32": 1e-5, "float16": 5e-3}
+SIGNED = {  # what goes in and comes out
+    "encoder": (("image",), ("loc", "scale", "probabilities", "logits")),
+    "decoder": (("latents",), ("image",)),
+    "prior": (("labels", "mask", "noise"), ("latents",)),
+    "set_labels": (("latents", "labels", "mask"), ("edited_latents",)),
+    "swap": (("latents", "donor_latents", "mask"), ("swapped_latents",)),
+}
+FILES = [*SIGNED, "encoder.float16", "decoder.float16"]
+NETWORKS = ["encoder", "decoder", "encoder.float16", "decoder.float16"]
+
+
+def inputs_of(exported, name, size):
+    arrays = exported.arrays
+    return {x: arrays[f"input/{x}"][:size] for x in SIGNED[name.partition(".")[0]][0]}
+
+
+def agrees(exported, name, results):
+    """Checks results by output name against Keras."""
+    graph, _, precision = name.partition(".")
+    arrays = exported.arrays
+    for output, result in results.items():
+        expected = arrays[f"output/{graph}/{output}"][: len(result)]
+        limit = LIMIT[precision or "float32"]
+        np.testing.assert_allclose(result, expected, atol=limit, rtol=limit, err_msg=f"{name} {output}")
+
+
+@pytest.mark.parametrize("size", [1, 5, 64])
+@pytest.mark.parametrize("name", FILES)
+def test_onnxruntime(exported, name, size):
+    run = verify.onnx_runner(exported.folder / "onnx" / f"{name}.onnx")
+    agrees(exported, name, run(inputs_of(exported, name, size)))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_reference_of_onnx_itself(exported, name):
+    from onnx.reference import ReferenceEvaluator
+
+    outputs = SIGNED[name.partition(".")[0]][1]
+    evaluator = ReferenceEvaluator(str(exported.folder / "onnx" / f"{name}.onnx"))
+    agrees(exported, name, dict(zip(outputs, evaluator.run(outputs, inputs_of(exported, name, 1)), strict=True)))
+
+
+@pytest.mark.parametrize("size", [1, 64])
+@pytest.mark.parametrize("name", FILES)
+def test_openvino(exported, name, size):
+    import openvino
+
+    outputs = SIGNED[name.partition(".")[0]][1]
+    compiled = openvino.Core().compile_model(str(exported.folder / "onnx" / f"{name}.onnx"), "CPU")
+    results = compiled(inputs_of(exported, name, size))
+    agrees(exported, name, {x: results[x] for x in outputs})
+
+
+@pytest.mark.parametrize("size", [1, 64])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_opencv(exported, name, size):
+    import cv2
+
+    outputs = SIGNED[name.partition(".")[0]][1]
+    network = cv2.dnn.readNetFromONNX(str(exported.folder / "onnx" / f"{name}.onnx"))
+    for key, rows in inputs_of(exported, name, size).items():
+        network.setInput(rows, key)
+    agrees(exported, name, dict(zip(outputs, network.forward(outputs), strict=True)))
+
+
+@pytest.mark.parametrize("size", [1, 64])
+@pytest.mark.parametrize("name", ["encoder", "decoder"])
+def test_litert(exported, name, size):
+    run = verify.litert_runner(exported.folder / "litert" / f"{name}.tflite")
+    results = run(inputs_of(exported, name, size))
+    assert set(results) == set(SIGNED[name][1])
+    agrees(exported, name, results)
+
+
+# The examples ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory, tiny):
+    path = tmp_path_factory.mktemp("picture") / "picture.png"
+    Image.fromarray(tiny.test.images[0, ..., 0]).save(path)
+    return path
+
+
+def edited_by_keras(exported, model):
+    """The first test image with Top set, as uint8."""
+    edited = Uses(as_float32(model)).set_labels(
+        exported.arrays["input/image"][:1], np.array([[1, 0]], np.int32), np.array([[True, False]])
+    )
+    return np.round(np.asarray(edited["edited"])[0] * 255).astype(np.uint8)
+
+
+def test_python_example_runs_without_tensorflow(exported, model, picture, tmp_path):
+    code = (
+        "import sys, runpy\n"
+        "for name in ('tensorflow', 'keras', 'tf_ccvae', 'PIL'): sys.modules[name] = None\n"
+        "runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    )
+    example = os.path.join(ROOT, "examples", "onnx_python.py")
+    done = subprocess.run(
+        [sys.executable, "-c", code, example, exported.folder, picture, tmp_path / "edited.png", "Top=1"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    on = exported.arrays["output/encoder/probabilities"][0, :, 1]
+    shown = [float(line.rpartition("on=")[2]) for line in done.stdout.splitlines()]
+    np.testing.assert_allclose(shown, on, atol=1e-5)
+    image = np.asarray(Image.open(tmp_path / "edited.png"))[..., None]
+    assert np.abs(image.astype(int) - edited_by_keras(exported, model)).max() <= 1
+
+
+def test_node_example_runs_on_onnxruntime_web(exported, model, picture, tmp_path):
+    place = shutil.copytree(os.path.join(ROOT, "examples", "onnx_node"), tmp_path / "node")
+    subprocess.run(
+        ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=place, check=True, capture_output=True
+    )
+    done = subprocess.run(
+        ["node", "ccvae.mjs", exported.folder, picture, tmp_path / "edited.png", "Top=1"],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = json.loads(done.stdout)
+    arrays = exported.arrays
+    np.testing.assert_allclose(said["loc"], arrays["output/encoder/loc"][0], atol=1e-5)
+    shown = [said["probabilities"][x] for x in ("Top", "Bright")]
+    np.testing.assert_allclose(shown, arrays["output/encoder/probabilities"][0], atol=1e-5)
+    image = np.asarray(Image.open(tmp_path / "edited.png").convert("L"))[..., None]
+    assert np.abs(image.astype(int) - edited_by_keras(exported, model)).max() <= 1
+
+
+def test_c_example_runs_every_signature_without_python(exported, model, picture, tiny, tmp_path):
+    make = ["make", "-C", os.path.join(ROOT, "examples", "saved_model_c"), f"PYTHON={sys.executable}"]
+    subprocess.run([*make, f"BUILD={tmp_path}"], check=True, capture_output=True)
+    pictures = [tmp_path / "first.pgm", tmp_path / "second.pgm"]
+    for path, image in zip(pictures, tiny.test.images, strict=False):
+        Image.fromarray(image[..., 0]).save(path)
+    out = tmp_path / "out"
+    out.mkdir()
+    saved_model = exported.folder / "saved_model" / "1"
+    done = subprocess.run(
+        [tmp_path / "ccvae", saved_model, out, *pictures, picture], check=True, capture_output=True, text=True
+    )
+    assert "Bright" in done.stdout
+    image = exported.arrays["input/image"][:2]
+    labels, mask = np.ones((2, 2), np.int32), np.array([[True, False]] * 2)
+    seed, latents = np.arange(4, dtype=np.int32).reshape(2, 2), np.outer([0.1, 0.2], np.ones(6)).astype(np.float32)
+    uses = Uses(as_float32(model))
+    expected = {
+        "classify": uses.classify(image),
+        "serving_default": uses.classify(image),
+        "encode": uses.encode(image),
+        "decode": uses.decode(latents),
+        "reconstruct": uses.reconstruct(image),
+        "generate": uses.generate(labels, mask, seed),
+        "set_labels": uses.set_labels(image, labels, mask),
+        "swap": uses.swap(image, image[::-1], mask),
+        "classify_bytes": uses.classify(image[[0, 0]]),
+    }
+    for signature, outputs in expected.items():
+        for name, values in outputs.items():
+            result = np.fromfile(out / f"{signature}.{name}", np.float32).reshape(values.shape)
+            np.testing.assert_allclose(result, values, atol=1e-5, rtol=1e-5, err_msg=f"{signature} {name}")
+    assert np.fromfile(out / "describe.image_shape", np.int32).tolist() == [28, 28, 1]

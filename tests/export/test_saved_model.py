@@ -1,0 +1,82 @@
+"""The SavedModel: every signature, weights once, nothing that needs Python."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from export import verify
+from export.errors import CheckError
+from export.saved_model import operations
+
+SIGNATURES = {
+    "serving_default": ({"image"}, {"probabilities", "logits"}),
+    "classify": ({"image"}, {"probabilities", "logits"}),
+    "encode": ({"image"}, {"loc", "scale", "probabilities"}),
+    "decode": ({"latents"}, {"image"}),
+    "reconstruct": ({"image"}, {"reconstruction"}),
+    "generate": ({"labels", "mask", "seed"}, {"image", "latents"}),
+    "set_labels": ({"image", "labels", "mask"}, {"edited"}),
+    "swap": ({"image", "donor_image", "mask"}, {"swapped"}),
+    "classify_bytes": ({"image_bytes"}, {"probabilities", "logits"}),
+    "describe": (
+        set(),
+        {"label_names", "label_kinds", "label_latents", "image_shape", "version", "ccvae_json"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def loaded(exported):
+    return tf.saved_model.load(str(exported.folder / "saved_model" / "1"))
+
+
+def test_signatures_are_those_that_are_promised(loaded):
+    found = {
+        name: (set(signature.structured_input_signature[1]), set(signature.structured_outputs))
+        for name, signature in loaded.signatures.items()
+    }
+    assert found == SIGNATURES
+
+
+def test_batches_of_any_size_run_and_serving_default_is_classify(loaded, pixels):
+    whole = loaded.signatures["classify"](image=tf.constant(pixels))["logits"]
+    for size in (1, 5, 64):
+        part = loaded.signatures["serving_default"](image=tf.constant(pixels[:size]))["logits"]
+        np.testing.assert_allclose(part, whole[:size], atol=1e-5)
+
+
+def test_describe_says_what_the_labels_and_images_are(loaded, exported):
+    said = {name: value.numpy().tolist() for name, value in loaded.signatures["describe"]().items()}
+    assert said["label_names"] == [b"Top", b"Bright"] and said["label_kinds"] == [b"binary"] * 2
+    assert said["label_latents"] == [[0, 2], [2, 4]] and said["image_shape"] == [28, 28, 1] and said["version"] == [1]
+    assert json.loads(said["ccvae_json"][0]) == json.loads((exported.folder / "ccvae.json").read_text())
+
+
+def test_sidecar_is_among_the_extra_assets(exported):
+    extra = exported.folder / "saved_model" / "1" / "assets.extra" / "ccvae.json"
+    assert json.loads(extra.read_text()) == json.loads((exported.folder / "ccvae.json").read_text())
+
+
+def test_weights_are_stored_once(exported, model):
+    used = (model.encoder, model.posterior_head, model.decoder, model.label_distributions)
+    size = sum(4 * np.size(weight) for part in used for weight in part.get_weights())
+    stored = (exported.folder / "saved_model" / "1" / "variables" / "variables.data-00000-of-00001").stat().st_size
+    assert size <= stored < 1.2 * size
+
+
+def test_no_operation_calls_python(exported):
+    found = operations(exported.folder / "saved_model" / "1")
+    assert "Conv2D" in found and not found & set(verify.PYTHON_CALLS)
+
+
+def test_a_graph_that_calls_python_is_refused(tmp_path):
+    module = tf.Module()
+    module.call = tf.function(
+        lambda image: {"y": tf.ensure_shape(tf.py_function(lambda x: x + 1, [image], tf.float32), [None])},
+        input_signature=[tf.TensorSpec((None,), name="image")],
+    )
+    tf.saved_model.save(module, str(tmp_path / "1"), signatures={"classify": module.call.get_concrete_function()})
+    with pytest.raises(CheckError, match="calls Python: EagerPyFunc"):
+        verify.saved_model_runners(tmp_path / "1")
