@@ -1,0 +1,196 @@
+// What can be done with characteristic latents, as pure functions; the same as tf_ccvae/characteristics.py and
+// tf_ccvae/interventions.py, for one face at a time. A label that is not asked for has the value null.
+
+import type { Label, Sidecar } from "./sidecar";
+
+export type Latents = readonly number[];
+export type Asked = readonly (number | null)[];
+
+const NEVER = -1e9;
+
+/** Probabilities q(y = v | z) of a label's values, given the latents of that label. */
+export function labelProbabilities(label: Label, latents: Latents): number[] {
+  const logits = labelLogits(label, latents);
+  const largest = Math.max(...logits);
+  const powers = logits.map((x) => Math.exp(x - largest));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  return powers.map((x) => x / sum);
+}
+
+function labelLogits(label: Label, latents: Latents): number[] {
+  return label.kernel.map((row, value) =>
+    row.reduce((sum, slope, i) => sum + slope * at(latents, label.first + i), at(label.bias, value)),
+  );
+}
+
+/** The most probable value of each label. */
+export function valuesOf(model: Sidecar, latents: Latents): number[] {
+  return model.labels.map((label) => largestAt(labelLogits(label, latents)));
+}
+
+/**
+ * The values after an intervention: asked labels as given, others changed only where the asked ones exclude them.
+ * Such a label takes the value most frequent in training that no asked one excludes; if there is none it stays.
+ */
+export function settle(model: Sidecar, current: readonly number[], asked: Asked): number[] {
+  return model.labels.map((label, index) => {
+    const wanted = asked[index] ?? null;
+    if (wanted !== null) return wanted;
+    const free = freeValues(model, index, asked);
+    const before = at(current, index);
+    if (free[before] || !free.some(Boolean)) return before;
+    return largestAt(label.frequency.map((p, value) => Math.max(Math.log(p), NEVER / 2) + (free[value] ? 0 : NEVER)));
+  });
+}
+
+/** For each value of a label, whether none of the asked values excludes it. */
+function freeValues(model: Sidecar, index: number, asked: Asked): boolean[] {
+  const free = at(model.labels, index).values.map(() => true);
+  for (const [label, value, other, otherValue] of model.incompatible) {
+    if (other === index && asked[label] === value) free[otherValue] = false;
+  }
+  return free;
+}
+
+/**
+ * Latents with labels set, by transport: z moves from p(z | current value) to p(z | new value) and keeps its quantile
+ * in every latent. Where a label has its new value already nothing moves.
+ */
+export function setValues(model: Sidecar, latents: Latents, asked: Asked): number[] {
+  const current = valuesOf(model, latents);
+  const values = settle(model, current, asked);
+  const moved = [...latents];
+  model.labels.forEach((label, index) => {
+    const [before, after] = [at(current, index), at(values, index)];
+    if (before === after) return;
+    for (let i = 0; i < label.end - label.first; i++) {
+      const quantile = (at(latents, label.first + i) - entry(label.loc, before, i)) / entry(label.scale, before, i);
+      moved[label.first + i] = entry(label.loc, after, i) + entry(label.scale, after, i) * quantile;
+    }
+  });
+  return moved;
+}
+
+/** Latents with the donor's characteristics of some labels; values that these exclude are transported away. */
+export function swap(model: Sidecar, latents: Latents, donor: Latents, labels: readonly number[]): number[] {
+  const carried = valuesOf(model, donor);
+  const swapped = setValues(
+    model,
+    latents,
+    model.labels.map((_, index) => (labels.includes(index) ? at(carried, index) : null)),
+  );
+  for (const index of labels) {
+    const label = at(model.labels, index);
+    for (let i = label.first; i < label.end; i++) swapped[i] = at(donor, i);
+  }
+  return swapped;
+}
+
+/**
+ * Values of all labels: the asked ones as given, the others drawn one after the other from p(y), without values that
+ * those chosen so far exclude. Rare values are drawn first: whether there is a hat before what the hat would hide.
+ *
+ * @param uniform draws from [0, 1).
+ */
+export function chooseValues(model: Sidecar, asked: Asked, uniform: () => number): number[] {
+  const chosen: (number | null)[] = model.labels.map((_, index) => asked[index] ?? null);
+  const open = chosen.flatMap((value, index) => (value === null ? [index] : []));
+  const highest = (index: number): number => Math.max(...at(model.labels, index).frequency);
+  open.sort((a, b) => highest(a) - highest(b));
+  for (const index of open) {
+    const { frequency } = at(model.labels, index);
+    const free = freeValues(model, index, chosen);
+    const allowed = frequency.map((p, value) => (free[value] ? p : 0));
+    chosen[index] = drawn(allowed.some((p) => p > 0) ? allowed : frequency, uniform());
+  }
+  return chosen as number[];
+}
+
+function drawn(chances: readonly number[], uniform: number): number {
+  const target = uniform * chances.reduce((a, b) => a + b, 0);
+  let cumulative = 0;
+  const value = chances.findIndex((p) => (cumulative += p) > target);
+  return value < 0 ? chances.length - 1 : value;
+}
+
+/**
+ * Latents of a new face: characteristic ones from p(z | y), style ones from N(0, 1).
+ *
+ * @param normal one standard normal number per latent.
+ */
+export function draw(model: Sidecar, values: readonly number[], normal: Latents): number[] {
+  const latents = [...normal];
+  model.labels.forEach((label, index) => {
+    const value = at(values, index);
+    for (let i = 0; i < label.end - label.first; i++) {
+      const noise = at(normal, label.first + i);
+      latents[label.first + i] = entry(label.loc, value, i) + entry(label.scale, value, i) * noise;
+    }
+  });
+  return latents;
+}
+
+/** One axis of a traversal: a label that goes from one of its values to another. */
+export interface Axis {
+  readonly label: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Latents of a grid, row by row: the first label's characteristic moves from row to row, the second's from column to
+ * column, each in a straight line that reaches `deviations` prior standard deviations beyond the two means.
+ */
+export function traverse(
+  model: Sidecar,
+  latents: Latents,
+  rows: Axis,
+  columns: Axis,
+  steps: number,
+  deviations = 1,
+): number[][] {
+  const down = line(model, rows, steps, deviations);
+  const across = line(model, columns, steps, deviations);
+  return down.flatMap((row) =>
+    across.map((column) => {
+      const face = [...latents];
+      face.splice(at(model.labels, rows.label).first, row.length, ...row);
+      face.splice(at(model.labels, columns.label).first, column.length, ...column);
+      return face;
+    }),
+  );
+}
+
+/** The label's own latents at each step. */
+function line(model: Sidecar, axis: Axis, steps: number, deviations: number): number[][] {
+  const label = at(model.labels, axis.label);
+  const ends = at(label.loc, axis.start).map((from, i) => {
+    const to = entry(label.loc, axis.end, i);
+    const sign = Math.sign(to - from) || 1;
+    const first = from - sign * deviations * entry(label.scale, axis.start, i);
+    return [first, to + sign * deviations * entry(label.scale, axis.end, i)] as const;
+  });
+  return Array.from({ length: steps }, (_, step) =>
+    ends.map(([first, last]) => first + ((last - first) * step) / (steps - 1)),
+  );
+}
+
+/** Density of N(loc, scale^2). */
+export function density(x: number, loc: number, scale: number): number {
+  return Math.exp(-0.5 * ((x - loc) / scale) ** 2) / (scale * Math.sqrt(2 * Math.PI));
+}
+
+function largestAt(items: readonly number[]): number {
+  return items.reduce((best, x, index) => (x > at(items, best) ? index : best), 0);
+}
+
+function entry(rows: readonly (readonly number[])[], row: number, column: number): number {
+  return at(at(rows, row), column);
+}
+
+/** The item at an index that is known to be there. */
+export function at<T>(items: readonly T[], index: number): T {
+  const item = items[index];
+  if (item === undefined) throw new RangeError(`no item ${index} among ${items.length}`);
+  return item;
+}

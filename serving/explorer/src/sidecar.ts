@@ -1,0 +1,180 @@
+// ccvae.json: what the page knows about a model. Read with suspicion, since anyone may have written it.
+
+export const FORMAT = 1; // of ccvae.json
+const LARGEST_SIDE = 4096;
+const MOST_LATENTS = 65536;
+
+/** Something that keeps the page from working; the message is for people. */
+export class ExplorerError extends Error {}
+
+export type Layout = "nhwc" | "nchw";
+
+export interface ImageShape {
+  readonly height: number;
+  readonly width: number;
+  readonly channels: 1 | 3;
+  readonly layout: Layout;
+}
+
+/** One label: `first` to `end` (exclusive) are its latents; tables have a row per value and a column per latent. */
+export interface Label {
+  readonly name: string;
+  readonly title: string; // the name as words
+  readonly kind: "binary" | "categorical";
+  readonly values: readonly string[];
+  readonly first: number;
+  readonly end: number;
+  readonly frequency: readonly number[];
+  readonly loc: readonly (readonly number[])[];
+  readonly scale: readonly (readonly number[])[];
+  readonly kernel: readonly (readonly number[])[];
+  readonly bias: readonly number[];
+}
+
+/** Two values that exclude each other: label, value, other label, other value. */
+export type Exclusion = readonly [number, number, number, number];
+
+export interface Sidecar {
+  readonly name: string;
+  readonly image: ImageShape;
+  readonly latents: number;
+  readonly characteristic: number;
+  readonly labels: readonly Label[];
+  readonly incompatible: readonly Exclusion[];
+  readonly encoder: string;
+  readonly decoder: string;
+}
+
+/**
+ * Checks the content of ccvae.json.
+ *
+ * @throws ExplorerError that says which field is wrong.
+ */
+export function readSidecar(content: unknown): Sidecar {
+  const root = object(content, "the file");
+  if (root["format"] !== FORMAT) {
+    throw new ExplorerError(
+      `ccvae.json has schema version ${JSON.stringify(root["format"]) ?? "(none)"}, and this page reads ${FORMAT}: ` +
+        "export the model again, or use the explorer of the tf_ccvae that exported it.",
+    );
+  }
+  const latents = whole(root["latents"], "latents", 1, MOST_LATENTS);
+  const labels = list(root["labels"], "labels").map((item, index) => readLabel(item, `labels[${index}]`));
+  const characteristic = labels.reduce((end, label) => {
+    if (label.first !== end) throw wrong(`labels: ${label.name}: latents`, `[${end}, ...]`);
+    return label.end;
+  }, 0);
+  if (characteristic > latents) throw wrong("latents", `at least ${characteristic}`);
+  const files = object(root["files"], "files");
+  return {
+    name: text(object(root["run"], "run")["name"], "run.name"),
+    image: readImage(root["image"]),
+    latents,
+    characteristic,
+    labels,
+    incompatible: list(root["incompatible"], "incompatible").map((item, i) =>
+      readExclusion(item, labels, `incompatible[${i}]`),
+    ),
+    encoder: readFile(files, "onnx/encoder"),
+    decoder: readFile(files, "onnx/decoder"),
+  };
+}
+
+function readImage(content: unknown): ImageShape {
+  const image = object(content, "image");
+  const { channels, layout } = image;
+  if (channels !== 1 && channels !== 3) throw wrong("image.channels", "1 or 3");
+  if (layout !== "nhwc" && layout !== "nchw") throw wrong("image.layout", "nhwc or nchw");
+  return {
+    height: whole(image["height"], "image.height", 1, LARGEST_SIDE),
+    width: whole(image["width"], "image.width", 1, LARGEST_SIDE),
+    channels,
+    layout,
+  };
+}
+
+function readLabel(content: unknown, path: string): Label {
+  const label = object(content, path);
+  const { kind } = label;
+  if (kind !== "binary" && kind !== "categorical") throw wrong(`${path}.kind`, "binary or categorical");
+  const values = list(label["values"], `${path}.values`).map((x, i) => text(x, `${path}.values[${i}]`));
+  if (values.length < 2) throw wrong(`${path}.values`, "at least two");
+  const latents = numbers(label["latents"], `${path}.latents`, 2);
+  const first = whole(latents[0], `${path}.latents[0]`, 0, MOST_LATENTS);
+  const end = whole(latents[1], `${path}.latents[1]`, first + 1, MOST_LATENTS);
+  const prior = object(label["prior"], `${path}.prior`);
+  const classifier = object(label["classifier"], `${path}.classifier`);
+  const scale = table(prior["scale"], `${path}.prior.scale`, values.length, end - first);
+  if (scale.some((row) => row.some((x) => x <= 0))) throw wrong(`${path}.prior.scale`, "positive");
+  const name = text(label["name"], `${path}.name`);
+  return {
+    name,
+    title: name.replaceAll("_", " "),
+    kind,
+    values,
+    first,
+    end,
+    frequency: numbers(label["frequency"], `${path}.frequency`, values.length),
+    loc: table(prior["loc"], `${path}.prior.loc`, values.length, end - first),
+    scale,
+    kernel: table(classifier["kernel"], `${path}.classifier.kernel`, values.length, end - first),
+    bias: numbers(classifier["bias"], `${path}.classifier.bias`, values.length),
+  };
+}
+
+function readExclusion(content: unknown, labels: readonly Label[], path: string): Exclusion {
+  const [label, value, other, otherValue] = numbers(content, path, 4) as [number, number, number, number];
+  if (labels[label]?.values[value] === undefined || labels[other]?.values[otherValue] === undefined) {
+    throw wrong(path, "values that the labels have");
+  }
+  return [label, value, other, otherValue];
+}
+
+/** A path below the export's folder, and nothing that leads elsewhere. */
+function readFile(files: Record<string, unknown>, name: string): string {
+  const path = files[name];
+  if (path === undefined) {
+    throw new ExplorerError(`The export has no ${name}: export the run again with --formats onnx.`);
+  }
+  const parts = text(path, `files["${name}"]`).split("/");
+  if (!parts.every((x) => /^[\w][\w.-]*$/.test(x))) throw wrong(`files["${name}"]`, "a path inside the export");
+  return parts.join("/");
+}
+
+function wrong(path: string, wanted: string): ExplorerError {
+  return new ExplorerError(`ccvae.json is damaged: ${path} should be ${wanted}. Export the model again.`);
+}
+
+function object(content: unknown, path: string): Record<string, unknown> {
+  if (typeof content !== "object" || content === null || Array.isArray(content)) throw wrong(path, "an object");
+  return content as Record<string, unknown>;
+}
+
+function list(content: unknown, path: string): readonly unknown[] {
+  if (!Array.isArray(content)) throw wrong(path, "a list");
+  return content;
+}
+
+function text(content: unknown, path: string): string {
+  if (typeof content !== "string") throw wrong(path, "text");
+  return content;
+}
+
+function whole(content: unknown, path: string, least: number, most: number): number {
+  if (!Number.isInteger(content) || (content as number) < least || (content as number) > most) {
+    throw wrong(path, `a whole number from ${least} to ${most}`);
+  }
+  return content as number;
+}
+
+function numbers(content: unknown, path: string, length: number): readonly number[] {
+  const items = list(content, path);
+  if (items.length !== length || !items.every((x) => Number.isFinite(x))) throw wrong(path, `${length} numbers`);
+  return items as number[];
+}
+
+function table(content: unknown, path: string, rows: number, columns: number): readonly (readonly number[])[] {
+  const items = list(content, path);
+  if (items.length !== rows) throw wrong(path, `${rows} rows`);
+  return items.map((row, i) => numbers(row, `${path}[${i}]`, columns));
+}

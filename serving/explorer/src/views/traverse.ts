@@ -1,0 +1,80 @@
+// Two characteristics at once: a grid of the face.
+
+import type { Explorer } from "../explorer";
+import { at, traverse } from "../mathematics";
+import { type Pixels, tiled } from "../pixels";
+import { type Span, span, type State } from "../state";
+import { download, paint, pictureCanvas } from "./canvas";
+import { button, choice, element } from "./dom";
+import { Latest, type Panel } from "./panel";
+
+const STEPS = 7;
+
+export function traversePanel(explorer: Explorer, report: (error: unknown) => void): Panel {
+  const { model } = explorer;
+  const latest = new Latest(report);
+  const axes = [axisFields(explorer, 0, "Down"), axisFields(explorer, 1, "Across")];
+  const canvas = pictureCanvas("A grid of the face", "traversed");
+  const down = element("p", { class: "axis" });
+  const across = element("p", { class: "axis" });
+  let made: Pixels | null = null;
+  const save = button("Download the grid", () => made && download(made, "traversed"));
+  const root = element("div", {}, ...axes.map((x) => x.root), save, down, across, canvas);
+  if (!model.labels.length) root.replaceChildren("This model has no labels.");
+
+  function words(chosen: Span): string {
+    const label = at(model.labels, chosen.label);
+    return `${label.title} from ${at(label.values, chosen.start)} to ${at(label.values, chosen.end)}`;
+  }
+
+  return {
+    root,
+    update(state, before) {
+      if (state.view !== "traverse" || !model.labels.length) return;
+      axes.forEach((axis) => axis.update(state, before));
+      if (state.latents === before?.latents && state.spans === before.spans && state.view === before.view) return;
+      const [rows, columns] = state.spans;
+      down.textContent = `Down: ${words(rows)}.`;
+      across.textContent = `Across: ${words(columns)}.`;
+      canvas.setAttribute("aria-label", `A grid of the face; down, ${words(rows)}; across, ${words(columns)}`);
+      void latest.run(
+        () => explorer.decode(traverse(model, state.latents, rows, columns, STEPS)),
+        (pictures) => {
+          made = tiled(pictures, STEPS);
+          if (made) paint(canvas, made);
+        },
+      );
+    },
+  };
+}
+
+/** Which label moves along an axis, and between which values. */
+function axisFields({ model, store }: Explorer, axis: 0 | 1, title: string): Panel {
+  const root = element("fieldset", { class: "choices" });
+  const change = (changed: Span): void => {
+    const [rows, columns] = store.state.spans;
+    store.set({ spans: axis === 0 ? [changed, columns] : [rows, changed] });
+  };
+  function fields(state: State): void {
+    const chosen = state.spans[axis];
+    const { values } = at(model.labels, chosen.label);
+    const names = model.labels.map((x) => x.title);
+    const label = choice("Label", names, chosen.label, (index) => change(span(model, index)));
+    const start = choice("From", values, chosen.start, (index) => change({ ...chosen, start: index }));
+    const end = choice("To", values, chosen.end, (index) => change({ ...chosen, end: index }));
+    const all = [label, start, end];
+    const focused = all.length === root.querySelectorAll("select").length ? focusedSelect(root) : -1;
+    root.replaceChildren(element("legend", {}, title), ...all.map((x) => x.field));
+    all[focused]?.select.focus();
+  }
+  return {
+    root,
+    update: (state, before) => {
+      if (state.spans[axis] !== before?.spans[axis] || !root.childElementCount) fields(state);
+    },
+  };
+}
+
+function focusedSelect(root: HTMLElement): number {
+  return [...root.querySelectorAll("select")].findIndex((x) => x === document.activeElement);
+}
