@@ -1,0 +1,12 @@
+"""Serving of an exported CCVAE: TensorFlow Serving behind, a client in front, and a page that needs no server.
+
+errors.py          what can go wrong, in one line each
+images.py          image files and bytes to arrays, within limits
+client.py          `CCVAEClient`, over gRPC (over_grpc.py) or REST (over_rest.py)
+publish.py         `prepare` and `set_label`: a version for a server, with warm-up requests and configuration
+explore.py         the local file server of the page in explorer/
+load_test.py       how many requests a server takes
+__main__.py        the command line
+
+Beside them stand the configuration files of the servers; README.md says how to use them.
+"""

@@ -1,0 +1,261 @@
+"""Publishes exported models for TensorFlow Serving, and uses served ones.
+
+python -m serving prepare EXPORT --to MODEL_BASE [--label stable=3] [--name ccvae] [--mount /models] [--force]
+python -m serving label MODEL_BASE stable=2 [--name ccvae] [--mount /models]
+python -m serving classify|encode|reconstruct --target grpc://localhost:8500 photo.png ...
+python -m serving set_labels --target ... photo.png --label Smiling=1 --out DIR
+python -m serving swap --target ... photo.png --donors other.png --label Smiling --out DIR
+python -m serving generate --target ... --label Smiling=1 --count 4 --out DIR
+python -m serving decode --target ... latents.npy --out DIR
+python -m serving describe|status --target ...
+python -m serving explore EXPORT
+
+Numbers are printed as JSON, one line per image; pictures go to --out as PNG.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from serving.errors import BadInput, ServingError
+
+if TYPE_CHECKING:
+    from serving.client import CCVAEClient
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises `BadInput` where argparse would print its usage and exit."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(f"{message.removeprefix('argument ')}; see --help")
+
+
+def parser() -> Parser:
+    """The command line of everything but `explore`."""
+    top = Parser(
+        prog="python -m serving",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    published = Parser(add_help=False)
+    published.add_argument("--name", default="ccvae", help="of the model (default: ccvae)")
+    published.add_argument(
+        "--mount", type=PurePosixPath, default=PurePosixPath("/models"), help="where the server sees MODEL_BASE"
+    )
+    one = commands.add_parser("prepare", help="publish an export", parents=[published], allow_abbrev=False)
+    one.add_argument("export", type=Path, help="folder that python -m export has made")
+    one.add_argument("--to", type=Path, required=True, metavar="MODEL_BASE", help="folder of the server's models")
+    one.add_argument("--label", type=label_of, metavar="LABEL=VERSION", help="version label, such as stable=3")
+    one.add_argument("--force", action="store_true", help="even if the version is older, or there already")
+    one = commands.add_parser("label", help="move a version label", parents=[published], allow_abbrev=False)
+    one.add_argument("base", type=Path, metavar="MODEL_BASE", help="folder of the server's models")
+    one.add_argument("label", type=label_of, metavar="LABEL=VERSION", help="such as stable=2")
+
+    server = Parser(add_help=False)
+    server.add_argument("--target", required=True, help="such as grpc://localhost:8500 or https://faces.example")
+    server.add_argument("--model", default="ccvae", help="name of the model (default: ccvae)")
+    server.add_argument("--version", type=int, help="of the model (default: the newest)")
+    server.add_argument("--version-label", help="in place of --version")
+    server.add_argument("--timeout", type=float, default=10.0, help="of one try, in seconds (default: 10)")
+    server.add_argument("--retries", type=int, default=3, help="while the server is unavailable (default: 3)")
+    server.add_argument("--ca", type=Path, help="file with the certificates to trust")
+    server.add_argument("--description", type=Path, help="ccvae.json of the export (default: asked from the server)")
+    pictures = Parser(add_help=False)
+    pictures.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    files = Parser(add_help=False)
+    files.add_argument("files", nargs="+", metavar="FILE", help="PNG, JPEG, WebP or PGM")
+
+    def add(name: str, what: str, *parents: Parser) -> Any:
+        return commands.add_parser(name, help=what, description=what, parents=[server, *parents], allow_abbrev=False)
+
+    add("classify", "probabilities of each label and value", files)
+    add("encode", "mean and deviation of each latent", files)
+    add("reconstruct", "the images as the model sees them", files, pictures)
+    one = add("set_labels", "the images with labels set", files, pictures)
+    one.add_argument("--label", action="append", required=True, metavar="NAME=VALUE", help="such as Smiling=1")
+    one = add("swap", "the images with a donor's characteristics", files, pictures)
+    one.add_argument("--donors", nargs="+", required=True, metavar="FILE", help="one, or as many as images")
+    one.add_argument("--label", action="append", required=True, metavar="NAME", help="which characteristic")
+    one = add("generate", "new images with given labels", pictures)
+    one.add_argument("--label", action="append", default=[], metavar="NAME=VALUE", help="such as Smiling=1")
+    one.add_argument("--count", type=int, default=1, help="how many (default: 1)")
+    one.add_argument("--seed", type=int, default=0, help="of the first (default: 0)")
+    one = add("decode", "the images of latents", pictures)
+    one.add_argument("latents", type=Path, help="array (n, latents), as numpy.save writes it")
+    add("describe", "what the model is, as JSON")
+    add("status", "state of each version")
+    return top
+
+
+def label_of(text: str) -> tuple[str, int]:
+    """`stable=3` as a pair."""
+    name, _, version = text.partition("=")
+    if not name or not version.isdigit():
+        raise argparse.ArgumentTypeError(f"must be such as stable=3, got {text!r}")
+    return name, int(version)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The program; returns its exit code: 0, or 2 for bad input and for what a server refuses."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["explore"]:
+        from serving import explore
+
+        return explore.main(arguments[1:])
+    try:
+        given = parser().parse_args(arguments)
+        if given.command in ("prepare", "label"):
+            publish_command(given)
+        else:
+            client_command(given)
+    except ServingError as error:
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        return 2
+    return 0
+
+
+def publish_command(given: argparse.Namespace) -> None:
+    """Publishes a version or moves a label; see `serving.publish`."""
+    from tf_ccvae.startup import prepare
+
+    prepare()
+    from serving import publish
+
+    if given.command == "label":
+        publish.set_label(given.base, given.label, given.name, given.mount)
+        print(f"{given.base / publish.CONFIG}: {given.label[0]} is version {given.label[1]}")
+        return
+    folder = publish.prepare(given.export, given.to, given.label, given.name, given.force, given.mount)
+    print(f"Published: {folder}   Configuration: {given.to / publish.CONFIG}")
+
+
+def client_command(given: argparse.Namespace) -> None:
+    """One command of the client; the API key is read from CCVAE_API_KEY, where no list of processes shows it."""
+    if given.target.startswith("grpc"):
+        from tf_ccvae.startup import prepare
+
+        prepare()
+    from serving.client import CCVAEClient
+
+    with CCVAEClient(
+        given.target,
+        model=given.model,
+        version=given.version,
+        label=given.version_label,
+        timeout=given.timeout,
+        retries=given.retries,
+        api_key=os.environ.get("CCVAE_API_KEY"),
+        ca=given.ca,
+        description=given.description,
+    ) as client:
+        COMMANDS[given.command](client, given)
+
+
+def classify(client: "CCVAEClient", given: argparse.Namespace) -> None:
+    """Prints the probability of each value of each label."""
+    labels = client.describe()["labels"]
+    for file, rows in zip(given.files, client.classify(given.files)["probabilities"], strict=True):
+        named = {
+            label["name"]: {value: round(float(p), 6) for value, p in zip(label["values"], row, strict=False)}
+            for label, row in zip(labels, rows, strict=True)
+        }
+        print_line({"file": file, "probabilities": named})
+
+
+def encode(client: "CCVAEClient", given: argparse.Namespace) -> None:
+    """Prints mean and deviation of the latents."""
+    found = client.encode(given.files)
+    for file, loc, scale in zip(given.files, found["loc"], found["scale"], strict=True):
+        print_line({"file": file, "loc": loc.tolist(), "scale": scale.tolist()})
+
+
+def decode(client: "CCVAEClient", given: argparse.Namespace) -> None:
+    """Writes the images of latents."""
+    try:
+        latents = np.load(given.latents, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{given.latents}: not an array that numpy.save wrote ({error})") from error
+    write(client.decode(latents), given.out, [f"image{i}" for i in range(len(latents))])
+
+
+def reconstruct(client: "CCVAEClient", given: argparse.Namespace) -> None:
+    """Writes reconstructions."""
+    write(client.reconstruct(given.files), given.out, stems(given.files))
+
+
+def generate(client: "CCVAEClient", given: argparse.Namespace) -> None:
+    """Writes new images."""
+    found = client.generate(settings_of(given.label), given.count, given.seed)
+    write(found["image"], given.out, [f"image{given.seed + i}" for i in range(given.count)])
+
+
+def set_labels(client: "CCVAEClient", given: argparse.Namespace) -> None:
+    """Writes images with labels set."""
+    write(client.set_labels(given.files, settings_of(given.label)), given.out, stems(given.files))
+
+
+def swap(client: "CCVAEClient", given: argparse.Namespace) -> None:
+    """Writes images with donors' characteristics."""
+    write(client.swap(given.files, given.donors, given.label), given.out, stems(given.files))
+
+
+def describe(client: "CCVAEClient", given: argparse.Namespace) -> None:
+    """Prints ccvae.json."""
+    print(json.dumps(client.describe(), indent=2))
+
+
+def status(client: "CCVAEClient", given: argparse.Namespace) -> None:
+    """Prints the state of each version."""
+    for version, state, message in client.status():
+        print(f"{given.model} version {version}: {state}{' ' + message if message else ''}")
+
+
+COMMANDS: Mapping[str, Callable[["CCVAEClient", argparse.Namespace], None]] = {
+    x.__name__: x for x in (classify, encode, decode, reconstruct, generate, set_labels, swap, describe, status)
+}
+
+
+def settings_of(pairs: Sequence[str]) -> dict[str | int, str | int]:
+    """`["Smiling=1"]` as a dict."""
+    result: dict[str | int, str | int] = {}
+    for pair in pairs:
+        name, found, value = pair.rpartition("=")
+        if not found or not name or not value:
+            raise BadInput(f"--label: must be such as Smiling=1, got {pair!r}")
+        result[name] = value
+    return result
+
+
+def stems(files: Sequence[str]) -> list[str]:
+    """Names for the results of files; those of equal name are numbered."""
+    names = [Path(x).stem for x in files]
+    return [name if names.count(name) == 1 else f"{name}-{i}" for i, name in enumerate(names)]
+
+
+def write(images: np.ndarray, folder: Path, names: Sequence[str]) -> None:
+    """Writes images as PNG and prints their paths."""
+    from serving.images import save
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"--out: {folder}: {error.strerror}") from None
+    for name, image in zip(names, images, strict=True):
+        save(folder / f"{name}.png", image)
+        print(folder / f"{name}.png")
+
+
+def print_line(content: Mapping[str, Any]) -> None:
+    print(json.dumps(content))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

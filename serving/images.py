@@ -1,0 +1,154 @@
+"""Image files and bytes to arrays of a model's size, within limits that hold before anything is decompressed."""
+
+import io
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from serving.errors import BadInput
+
+FORMATS = ("PNG", "JPEG", "WEBP", "PPM")  # Pillow's PPM reads PGM
+MAX_BYTES = 20 * 2**20  # of a file
+MAX_PIXELS = 40_000_000  # of a picture once it is decompressed
+Source = str | Path | bytes
+
+
+def read(source: Source, height: int, width: int, channels: int) -> np.ndarray:
+    """One image, turned upright, on white where it is transparent, scaled until it covers the size and cut to it.
+
+    Args:
+      source: path of a PNG, JPEG, WebP or PGM file, or the bytes of one.
+      height: in pixels.
+      width: in pixels.
+      channels: 1 or 3.
+
+    Returns:
+      float32 (height, width, channels) in [0, 1].
+
+    Raises:
+      BadInput: it is no such image, damaged, or larger than `MAX_BYTES` or `MAX_PIXELS`; the message names it.
+    """
+    name = "image" if isinstance(source, bytes) else str(source)
+    opened = _opened(content(source), name)
+    try:
+        with opened:
+            upright = ImageOps.exif_transpose(opened)
+            image = _on_white(upright).convert("L" if channels == 1 else "RGB")
+    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for a damaged file
+        raise BadInput(f"{name}: cannot be read ({' '.join(str(error).split())})") from None
+    fitted = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
+    return np.asarray(fitted, np.float32).reshape(height, width, channels) / 255
+
+
+def content(source: Source) -> bytes:
+    """The bytes of an image file, at most `MAX_BYTES`.
+
+    Raises:
+      BadInput: there is no such file, or it is larger.
+    """
+    if isinstance(source, bytes):
+        if len(source) > MAX_BYTES:
+            raise BadInput(f"image: has {len(source)} bytes, at most {MAX_BYTES} are read")
+        return source
+    path = Path(source)
+    try:
+        with path.open("rb") as file:
+            read_bytes = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+    if len(read_bytes) > MAX_BYTES:
+        raise BadInput(f"{path}: has more than {MAX_BYTES} bytes, which is the limit")
+    return read_bytes
+
+
+def check(source: Source) -> bytes:
+    """The bytes of an image file whose header promises no more than `MAX_PIXELS`.
+
+    Raises:
+      BadInput: as `read`.
+    """
+    given = content(source)
+    _opened(given, "image" if isinstance(source, bytes) else str(source)).close()
+    return given
+
+
+def array(images: Any, height: int, width: int, channels: int) -> np.ndarray:
+    """Images in any form as one array.
+
+    Args:
+      images: (n, height, width, channels), uint8 or float in [0, 1]; or a file or bytes; or a list of these.
+      height: in pixels.
+      width: in pixels.
+      channels: 1 or 3.
+
+    Returns:
+      float32 (n, height, width, channels) in [0, 1].
+
+    Raises:
+      BadInput: none are given, or something cannot be used.
+    """
+    if isinstance(images, str | Path | bytes):
+        images = [images]
+    if not isinstance(images, np.ndarray):
+        images = _stacked(images, height, width, channels)
+    if images.shape[1:] != (height, width, channels) or not len(images):
+        raise BadInput(f"images: must be (n, {height}, {width}, {channels}) with n at least 1, got {images.shape}")
+    if images.dtype == np.uint8:
+        return images.astype(np.float32) / 255
+    if images.dtype.kind != "f" or not (images.min() >= 0 and images.max() <= 1):
+        raise BadInput(f"images: must be uint8, or float in [0, 1]; got {images.dtype} outside of it")
+    return images.astype(np.float32)
+
+
+def save(path: Path, image: np.ndarray) -> None:
+    """Writes an image, float (height, width, 1 or 3) in [0, 1], as PNG.
+
+    Raises:
+      BadInput: the file cannot be written.
+    """
+    pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    try:
+        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(path, format="PNG")
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+
+
+def _stacked(images: Iterable[Source], height: int, width: int, channels: int) -> np.ndarray:
+    listed = list(images)
+    if not listed:
+        raise BadInput("images: name at least one")
+    if not all(isinstance(x, str | Path | bytes) for x in listed):
+        raise BadInput("images: must be an array, or files or bytes of files")
+    return np.stack([read(x, height, width, channels) for x in listed])
+
+
+def _opened(given: bytes, name: str) -> Image.Image:
+    """An image whose pixels are not yet decompressed, and will not be too many."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is stricter
+            opened = Image.open(io.BytesIO(given), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise BadInput(f"{name}: is not a PNG, JPEG, WebP or PGM image") from None
+    except Image.DecompressionBombError:
+        raise BadInput(f"{name}: has too many pixels; at most {MAX_PIXELS} are read") from None
+    except (OSError, ValueError, SyntaxError) as error:
+        raise BadInput(f"{name}: cannot be read ({' '.join(str(error).split())})") from None
+    if opened.width * opened.height > MAX_PIXELS:
+        opened.close()
+        raise BadInput(f"{name}: has {opened.width} x {opened.height} pixels; at most {MAX_PIXELS} are read")
+    return opened
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """The same image in 8-bit grey or RGB."""
+    if image.mode.startswith("I"):  # 16 bits
+        return Image.fromarray(np.rint(np.asarray(image, np.float64) / 257).clip(0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        above = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", above.size, "white"), above).convert("RGB")
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
