@@ -11,11 +11,17 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FEW_FACES = ("--data.examples", "240", "--training.epochs", "1")
 
-# Arguments that make each documented program small; {folder} is an empty folder, {run} a run of the tiny folder.
+# Arguments that make each documented program small; {folder} is an empty folder, {run} a run of the tiny folder,
+# {weights} a folder with untrained weights of the official programs.
 PROGRAMS = {
     "tf_ccvae.fit": (*FEW_FACES, "--run-dir", "{folder}/run"),
     "tf_ccvae.intervene": ("{run}", "set", "0", "--label", "Top=1", "--out", "{folder}/set.png"),
     "tf_ccvae.evaluate": ("{run}", "--generated", "24"),
+    "export": ("{run}", "--to", "{folder}/export", "--formats", "litert"),
+    "export.import_pytorch": (
+        *("{weights}/encoder.pt", "{weights}/decoder.pt", "{weights}/classifier.pt", "{weights}/cond_prior.pt"),
+        *("--to", "{folder}/official"),
+    ),
     "benchmarks.comparison": (
         *("--models", "m2", "--fractions", "0.2", "--epochs", "1", "--examples", "600", "--generated", "60"),
         *("--runs", "{folder}/runs", "--results", "{folder}"),
@@ -28,6 +34,10 @@ PROGRAMS = {
     "benchmarks.training_speed": (
         *("--batches", "4", "--rounds", "1", "--seconds", "0.1", "--variants", "graph", "convolutions alone"),
         *("--results", "{folder}"),
+    ),
+    "benchmarks.runtimes": (
+        *("--examples", "600", "--batches", "1", "--graphs", "encoder", "--runtimes", "onnxruntime"),
+        *("--rounds", "1", "--seconds", "0.05", "--results", "{folder}"),
     ),
     "benchmarks.avatars_learnability": ("--examples", "240", "--epochs", "1", "--output", "{folder}/learnable.json"),
     "benchmarks.avatars_contact_sheet": ("{folder}/sheet.png", "--examples", "600"),
@@ -46,7 +56,9 @@ CONFIGS = {
 def documented_programs() -> set[str]:
     pages = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     return {
-        name for page in pages for name in re.findall(r"python -m ((?:tf_ccvae|benchmarks)[\w.]*)", page.read_text())
+        name
+        for page in pages
+        for name in re.findall(r"python -m ((?:tf_ccvae|benchmarks|export)[\w.]*)", page.read_text())
     }
 
 
@@ -58,21 +70,49 @@ def run(module: str, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """A folder with untrained weights of the official programs for 64x64 images, as state dicts."""
+    import torch
+
+    widths = ((3, 32), (32, 32), (32, 64), (64, 128))
+    convolutions = [(out, before, 4, 4) for before, out in widths]
+    shapes = {
+        "encoder": {f"encoder.{2 * i}": shape for i, shape in enumerate([*convolutions, (256, 128, 4, 4)])}
+        | {"locs": (45, 256), "scales": (45, 256)},
+        "decoder": {"decoder.0": (256, 45), "decoder.3": (256, 128, 4, 4)}
+        | {f"decoder.{5 + 2 * i}": shape for i, shape in enumerate(convolutions[::-1])},
+        "classifier": {"diag": (18,)},
+    }
+    place = tmp_path_factory.mktemp("weights")
+    for part, layers in shapes.items():
+        arrays = {f"{name}.weight": torch.zeros(shape) for name, shape in layers.items()}
+        # transposed convolutions have their output second
+        sizes = {name: shape[1 if part == "decoder" and len(shape) == 4 else 0] for name, shape in layers.items()}
+        torch.save(arrays | {f"{name}.bias": torch.zeros(size) for name, size in sizes.items()}, place / f"{part}.pt")
+    prior = {f"diag_{kind}_{value}": torch.ones(18) for kind in ("loc", "scale") for value in ("true", "false")}
+    torch.save(prior, place / "cond_prior.pt")
+    return place
+
+
 @pytest.mark.parametrize("module", sorted(PROGRAMS))
-def test_every_documented_program_runs(module, tmp_path, tiny_run):
+def test_every_documented_program_runs(module, tmp_path, tiny_run, request):
     copy = tmp_path / "a run"
     if "{run}" in PROGRAMS[module]:
         unwanted = shutil.ignore_patterns("judge", "evaluation.json", "report.html")
         shutil.copytree(tiny_run, copy, ignore=unwanted)
     before = len(list(tmp_path.rglob("*")))
-    run(module, *(argument.format(folder=tmp_path, run=copy) for argument in PROGRAMS[module]))
+    named = {"folder": tmp_path, "run": copy}
+    if any("{weights}" in argument for argument in PROGRAMS[module]):
+        named["weights"] = request.getfixturevalue("weights")
+    run(module, *(argument.format(**named) for argument in PROGRAMS[module]))
     assert len(list(tmp_path.rglob("*"))) > before
 
 
 def test_every_program_in_the_docs_and_every_program_there_is_has_a_smoke_test():
     made = {
-        f"{path.parent.name}.{path.stem}"
-        for folder in ("tf_ccvae", "benchmarks")
+        path.parent.name if path.stem == "__main__" else f"{path.parent.name}.{path.stem}"
+        for folder in ("tf_ccvae", "benchmarks", "export")
         for path in (ROOT / folder).glob("*.py")
         if '__name__ == "__main__"' in path.read_text()
     }

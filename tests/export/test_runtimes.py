@@ -107,6 +107,10 @@ def edited_by_keras(exported, model):
     return np.round(np.asarray(edited["edited"])[0] * 255).astype(np.uint8)
 
 
+def test_every_example_has_a_test_here():
+    assert set(os.listdir(os.path.join(ROOT, "examples"))) == {"onnx_python.py", "onnx_node", "saved_model_c"}
+
+
 def test_python_example_runs_without_tensorflow(exported, model, picture, tmp_path):
     code = (
         "import sys, runpy\n"
