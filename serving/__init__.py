@@ -2,8 +2,10 @@
 
 errors.py          what can go wrong, in one line each
 images.py          image files and bytes to arrays, within limits
+target.py          where a model is served, and which error an answer means
 client.py          `CCVAEClient`, over gRPC (over_grpc.py) or REST (over_rest.py)
 publish.py         `prepare` and `set_label`: a version for a server, with warm-up requests and configuration
+onnx_repository.py the ONNX files as Triton and KServe want them
 explore.py         the local file server of the page in explorer/
 load_test.py       how many requests a server takes
 __main__.py        the command line

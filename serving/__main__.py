@@ -2,6 +2,7 @@
 
 python -m serving prepare EXPORT --to MODEL_BASE [--label stable=3] [--name ccvae] [--mount /models] [--force]
 python -m serving label MODEL_BASE stable=2 [--name ccvae] [--mount /models]
+python -m serving triton EXPORT --to REPOSITORY
 python -m serving classify|encode|reconstruct --target grpc://localhost:8500 photo.png ...
 python -m serving set_labels --target ... photo.png --label Smiling=1 --out DIR
 python -m serving swap --target ... photo.png --donors other.png --label Smiling --out DIR
@@ -58,6 +59,9 @@ def parser() -> Parser:
     one = commands.add_parser("label", help="move a version label", parents=[published], allow_abbrev=False)
     one.add_argument("base", type=Path, metavar="MODEL_BASE", help="folder of the server's models")
     one.add_argument("label", type=label_of, metavar="LABEL=VERSION", help="such as stable=2")
+    one = commands.add_parser("triton", help="write a repository of the ONNX files for Triton", allow_abbrev=False)
+    one.add_argument("export", type=Path, help="folder that python -m export has made")
+    one.add_argument("--to", type=Path, required=True, metavar="REPOSITORY", help="folder of Triton's models")
 
     server = Parser(add_help=False)
     server.add_argument("--target", required=True, help="such as grpc://localhost:8500 or https://faces.example")
@@ -114,6 +118,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         given = parser().parse_args(arguments)
         if given.command in ("prepare", "label"):
             publish_command(given)
+        elif given.command == "triton":
+            triton_command(given)
         else:
             client_command(given)
     except ServingError as error:
@@ -135,6 +141,14 @@ def publish_command(given: argparse.Namespace) -> None:
         return
     folder = publish.prepare(given.export, given.to, given.label, given.name, given.force, given.mount)
     print(f"Published: {folder}   Configuration: {given.to / publish.CONFIG}")
+
+
+def triton_command(given: argparse.Namespace) -> None:
+    """Writes a repository for Triton; see `serving.onnx_repository`."""
+    from serving import onnx_repository
+
+    for folder in onnx_repository.write(given.export, given.to):
+        print(folder)
 
 
 def client_command(given: argparse.Namespace) -> None:

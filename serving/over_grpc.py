@@ -63,7 +63,7 @@ class Grpc:
         )
         found = get_model_metadata_pb2.SignatureDefMap()
         self._call(self.predictions.GetModelMetadata, request).metadata["signature_def"].Unpack(found)
-        return {name: _specification(x) for name, x in found.signature_def.items()}
+        return {name: _specification(x) for name, x in found.signature_def.items() if x.method_name}
 
     def status(self) -> list[State]:
         """The state of each version of the model, or of the endpoint's."""

@@ -58,6 +58,7 @@ class Rest:
         return {
             name: Specification(*({x: _tensor(y) for x, y in about[k].items()} for k in ("inputs", "outputs")))
             for name, about in found.items()
+            if about["method_name"]
         }
 
     def status(self) -> list[State]:
