@@ -1,7 +1,8 @@
 """One export of the tiny run, shared by all test processes, and one server of each kind that can be had here.
 
-The test double is always there. A real server joins it if TFS_REST_URL and TFS_GRPC_TARGET name one that serves `ccvae`,
-if tensorflow_model_server is on the PATH, or if a container engine runs (the compose file is started then).
+The test double is always there. A real server joins it if tensorflow_model_server is on the PATH, if a container engine
+runs (the compose file is started then), or if TFS_REST_URL (http://host:8501) and TFS_GRPC_TARGET (grpc://host:8500)
+name one; that must serve versions 1, labelled stable, and 2 of the export in the folder that TFS_EXPORT names.
 """
 
 import contextlib
@@ -137,7 +138,9 @@ def mount_of(kind, base):
 
 @pytest.fixture(scope="session")
 def export(tmp_path_factory, request):
-    """An export of the tiny run, version 1: SavedModel and ONNX."""
+    """An export, version 1: SavedModel and ONNX; of the tiny run, or the one that an external server has."""
+    if "TFS_EXPORT" in os.environ:
+        return Path(os.environ["TFS_EXPORT"])
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if own.name.startswith("popen-") else own  # that of all processes of pytest-xdist
     folder, finished = shared / "served", shared / "served.finished"

@@ -190,7 +190,12 @@ class Servable:
             if proto.dtype != expected[name].dtype:
                 wanted, got = tf.as_dtype(expected[name].dtype).name, tf.as_dtype(proto.dtype).name
                 raise invalid(f"Expects arg[{index}] to be {wanted} but {got} is provided")
-        outputs = self.runners[key]({name: tf.make_ndarray(proto) for name, proto in sent.items()})
+        inputs = {name: tf.make_ndarray(proto) for name, proto in sent.items()}
+        for name, rows in inputs.items():
+            shape = [x.size for x in expected[name].tensor_shape.dim]
+            if len(shape) != rows.ndim or any(a not in (-1, b) for a, b in zip(shape, rows.shape, strict=True)):
+                raise invalid(f"input {name} must be {shape}, got {list(rows.shape)}")
+        outputs = self.runners[key](inputs)
         for name in request.output_filter:
             if name not in outputs:
                 raise invalid(f"output tensor alias not found in signature: {name}")

@@ -1,0 +1,208 @@
+"""The client's own part: files and their limits, time-outs, repetitions, and the command line."""
+
+import io
+import json
+import struct
+import threading
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from serving import errors, images, publish
+from serving.__main__ import main
+from serving.client import CCVAEClient
+from tests.serving.conftest import BATCHING, free_port
+from tests.serving.double import ServerDouble
+
+
+@pytest.fixture(scope="module")
+def double(export, tmp_path_factory):
+    base = tmp_path_factory.mktemp("models")
+    publish.prepare(export, base, mount=base)
+    with ServerDouble(base / publish.CONFIG, BATCHING) as made:
+        yield made
+
+
+@pytest.fixture
+def picture(tmp_path, pixels):
+    path = tmp_path / "photo.png"
+    images.save(path, pixels[0])
+    return path
+
+
+def png_header(width, height):
+    """A PNG that promises a size and holds next to nothing."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+# Files ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", [7_000, 60_000])
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decompressed(side):
+    with pytest.raises(errors.BadInput, match="pixels"):
+        images.read(png_header(side, side), 28, 28, 1)
+    with pytest.raises(errors.BadInput, match="pixels"):
+        images.check(png_header(side, side))
+
+
+def test_a_file_of_too_many_bytes_is_refused(tmp_path):
+    path = tmp_path / "large.png"
+    with path.open("wb") as file:
+        file.truncate(images.MAX_BYTES + 1)
+    with pytest.raises(errors.BadInput, match="bytes"):
+        images.read(path, 28, 28, 1)
+    with pytest.raises(errors.BadInput, match="bytes"):
+        images.read(bytes(images.MAX_BYTES + 1), 28, 28, 1)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"GIF89a" + bytes(20), png_header(28, 28)])
+def test_what_is_no_picture_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "odd.png"
+    path.write_bytes(content)
+    with pytest.raises(errors.BadInput, match=r"odd\.png"):
+        images.read(path, 28, 28, 1)
+
+
+def test_a_picture_of_any_size_and_mode_is_brought_to_the_model(tmp_path):
+    for mode, color in (("RGBA", (255, 255, 255, 0)), ("L", 255), ("RGB", (255, 255, 255)), ("P", 255)):
+        file = io.BytesIO()
+        Image.new(mode, (90, 40), color).save(file, format="PNG")
+        for channels in (1, 3):
+            read = images.read(file.getvalue(), 16, 24, channels)
+            assert read.shape == (16, 24, channels) and read.dtype == np.float32
+    assert read.min() >= 0 and read.max() <= 1
+
+
+@pytest.mark.parametrize(
+    "given", [np.zeros((1, 5, 5, 1)), np.full((1, 28, 28, 1), 2.0), np.full((1, 28, 28, 1), np.nan), [], [3]]
+)
+def test_arrays_of_another_shape_or_range_are_refused(given):
+    with pytest.raises(errors.BadInput, match="images"):
+        images.array(given, 28, 28, 1)
+
+
+# The line -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["grpc", "http"])
+def test_nobody_at_the_target_is_said_after_the_repetitions(way):
+    target = f"{way}://127.0.0.1:{free_port()}"
+    with CCVAEClient(target, retries=2, pause=0.01) as client, pytest.raises(errors.ServerAway) as caught:
+        client.status()
+    assert caught.value.unavailable and "no server answers" in str(caught.value)
+
+
+@pytest.mark.parametrize("way", ["grpc", "rest"])
+def test_a_request_is_sent_again_while_the_server_is_unavailable(double, way, pixels):
+    with CCVAEClient(getattr(double, way), pause=0.2, retries=5) as client:
+        client.classify(pixels[:1])
+        double.paused.set()
+        threading.Timer(0.4, double.paused.clear).start()
+        before = double.requests["classify"]
+        assert len(client.classify(pixels[:1])["logits"]) == 1
+        assert double.requests["classify"] - before >= 2
+
+
+@pytest.mark.parametrize("way", ["grpc", "rest"])
+def test_a_late_answer_is_an_error_and_is_not_asked_for_again(double, way, pixels, monkeypatch):
+    with CCVAEClient(getattr(double, way), timeout=0.3, retries=5) as client:
+        inputs = {"image": pixels[:1]}
+        monkeypatch.setattr(double, "delay", 1.0)
+        before = double.requests["classify"]
+        with pytest.raises(errors.ServerAway, match=r"0\.3 s") as caught:
+            client.predict("classify", inputs)
+        assert not caught.value.unavailable and double.requests["classify"] - before == 1
+
+
+def test_64_pairs_of_images_of_256_pixels_fit_into_a_message():
+    from serving.over_grpc import MAX_MESSAGE
+
+    assert MAX_MESSAGE > 2 * 64 * 256 * 256 * 3 * 4
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"target": "localhost:8500"},
+        {"target": "ftp://x"},
+        {"target": "grpc://x:1", "version": 1, "label": "stable"},
+        {"target": "grpc://x:1", "timeout": 0.0},
+    ],
+)
+def test_a_target_that_cannot_be_is_refused(settings):
+    with pytest.raises(errors.BadInput):
+        CCVAEClient(**settings)
+
+
+# Labels ---------------------------------------------------------------------------------------------------------------
+
+
+def test_labels_are_named_by_name_or_number(double, pixels, description):
+    with CCVAEClient(double.grpc, description=description) as client:
+        by_name = client.set_labels(pixels[:1], {"Top": "on", "Bright": 0})
+        by_number = client.set_labels(pixels[:1], {0: 1, 1: "off"})
+        np.testing.assert_array_equal(by_name, by_number)
+        for labels in ({"Tip": 1}, {2: 1}, {"Top": 2}, {"Top": "no"}):
+            with pytest.raises(errors.BadInput, match="no such"):
+                client.set_labels(pixels[:1], labels)
+
+
+def test_a_server_without_batching_describes_its_model_over_grpc(double, description):
+    with ServerDouble(double.config) as plain, CCVAEClient(plain.grpc) as client:
+        assert client.describe() == description
+
+
+# The command line -----------------------------------------------------------------------------------------------------
+
+
+def test_commands_print_numbers_and_write_pictures(double, picture, tmp_path, export, capsys):
+    line = ["--target", double.rest, "--description", str(export / "ccvae.json")]
+    assert main(["classify", *line, str(picture)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert set(said["probabilities"]) == {"Top", "Bright"}
+    assert sum(said["probabilities"]["Top"].values()) == pytest.approx(1, abs=1e-5)
+    assert main(["encode", *line, str(picture)]) == 0
+    assert len(json.loads(capsys.readouterr().out)["loc"]) == 6
+    latents = tmp_path / "latents.npy"
+    np.save(latents, np.zeros((1, 6), np.float32))
+    out = ["--out", str(tmp_path / "out")]
+    for arguments in (
+        ["reconstruct", *line, *out, str(picture)],
+        ["set_labels", *line, *out, str(picture), "--label", "Top=1"],
+        ["swap", *line, *out, str(picture), "--donors", str(picture), "--label", "Top"],
+        ["generate", *line, *out, "--label", "Bright=on", "--count", "2"],
+        ["decode", *line, *out, str(latents)],
+    ):
+        assert main(arguments) == 0
+        for path in capsys.readouterr().out.split():
+            with Image.open(path) as written:
+                assert written.size == (28, 28)
+    assert main(["describe", *line]) == 0 and json.loads(capsys.readouterr().out)["latents"] == 6
+    assert main(["status", *line]) == 0 and "version 1: AVAILABLE" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["classify", "--target", "http://127.0.0.1:9", "--retries", "0", "photo.png"],
+        ["classify", "photo.png"],
+        ["generate", "--target", "http://127.0.0.1:9", "--out", "x", "--label", "Top"],
+        ["prepare", "nothing", "--to", "models"],
+        ["prepare", "nothing", "--to", "models", "--label", "stable"],
+        ["triton", "nothing", "--to", "models"],
+        ["prophesy"],
+    ],
+)
+def test_a_mistake_ends_in_one_line_and_code_2(arguments, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1

@@ -1,0 +1,132 @@
+"""Publishing: all of a version or nothing, warm-up requests that the signatures answer, labels forward and back."""
+
+import json
+import shutil
+
+import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+from tensorflow_serving.apis import prediction_log_pb2
+from tensorflow_serving.config import model_server_config_pb2
+
+from serving import publish
+from serving.errors import PublishError
+
+
+def config_of(base):
+    config = text_format.Parse((base / "models.config").read_text(), model_server_config_pb2.ModelServerConfig())
+    return config.model_config_list.config
+
+
+def warm_up_of(folder):
+    records = tf.data.TFRecordDataset(str(folder / publish.WARM_UP)).as_numpy_iterator()
+    return [prediction_log_pb2.PredictionLog.FromString(x).predict_log.request for x in records]
+
+
+@pytest.fixture(scope="module")
+def base(export, tmp_path_factory):
+    made = tmp_path_factory.mktemp("models")
+    publish.prepare(export, made, label=("stable", 1))
+    return made
+
+
+def test_the_published_version_is_the_exported_one(export, base):
+    for path in (export / "saved_model" / "1").rglob("*"):
+        if path.is_file():
+            copy = base / "ccvae" / "1" / path.relative_to(export / "saved_model" / "1")
+            assert copy.read_bytes() == path.read_bytes()
+    assert sorted(x.name for x in (base / "ccvae").iterdir()) == ["1"]
+
+
+def test_every_signature_with_inputs_has_one_warm_up_request_that_it_answers(base):
+    folder = base / "ccvae" / "1"
+    requests = warm_up_of(folder)
+    loaded = tf.saved_model.load(str(folder))
+    with_inputs = {name for name, x in loaded.signatures.items() if x.structured_input_signature[1]}
+    assert sorted(x.model_spec.signature_name for x in requests) == sorted(with_inputs)
+    assert {x.model_spec.name for x in requests} == {"ccvae"}
+    publish.replay(folder, requests)
+
+
+def test_a_request_that_a_signature_does_not_take_is_found(base):
+    folder = base / "ccvae" / "1"
+    request = warm_up_of(folder)[0]
+    request.inputs["picture"].CopyFrom(tf.make_tensor_proto([0.0]))
+    with pytest.raises(PublishError, match=request.model_spec.signature_name):
+        publish.replay(folder, [request])
+
+
+def test_configuration_has_name_place_label_and_versions(base):
+    (entry,) = config_of(base)
+    assert (entry.name, entry.base_path, entry.model_platform) == ("ccvae", "/models/ccvae", "tensorflow")
+    assert dict(entry.version_labels) == {"stable": 1}
+    assert list(entry.model_version_policy.specific.versions) == [1]
+
+
+def test_labels_go_forward_and_back_and_keep_their_versions_loaded(export, as_version, tmp_path):
+    publish.prepare(export, tmp_path, label=("stable", 1))
+    publish.prepare(as_version(3), tmp_path)
+    assert list(config_of(tmp_path)[0].model_version_policy.specific.versions) == [1, 3]
+    publish.set_label(tmp_path, ("stable", 3))
+    assert dict(config_of(tmp_path)[0].version_labels) == {"stable": 3}
+    publish.set_label(tmp_path, ("stable", 1))
+    assert dict(config_of(tmp_path)[0].version_labels) == {"stable": 1}
+    with pytest.raises(PublishError, match="published: 1, 3"):
+        publish.set_label(tmp_path, ("stable", 2))
+
+
+def test_an_older_or_equal_version_is_refused_unless_asked(export, as_version, tmp_path):
+    publish.prepare(as_version(2), tmp_path)
+    for source in (export, as_version(2)):
+        with pytest.raises(PublishError, match="--force"):
+            publish.prepare(source, tmp_path)
+    assert publish.prepare(export, tmp_path, force=True).name == "1"
+    assert publish.prepare(as_version(2), tmp_path, force=True).name == "2"
+    assert sorted(x.name for x in (tmp_path / "ccvae").iterdir()) == ["1", "2"]
+
+
+def test_other_models_in_the_configuration_stay(export, tmp_path):
+    publish.prepare(export, tmp_path, name="faces")
+    publish.prepare(export, tmp_path, name="others")
+    assert [x.name for x in config_of(tmp_path)] == ["faces", "others"]
+
+
+@pytest.mark.parametrize("what", ["no manifest", "changed file", "missing file", "bad label", "bad name", "bad config"])
+def test_nothing_is_published_of_what_cannot_be(what, export, tmp_path):
+    copy, base, settings = tmp_path / "export", tmp_path / "models", {}
+    shutil.copytree(export, copy)
+    if what == "no manifest":
+        (copy / "manifest.json").unlink()
+    if what == "changed file":
+        (copy / "saved_model" / "1" / "saved_model.pb").write_bytes(b"something else")
+    if what == "missing file":
+        (copy / "saved_model" / "1" / "variables" / "variables.index").unlink()
+    if what == "bad label":
+        settings["label"] = ("stable", 7)
+    if what == "bad name":
+        settings["name"] = "../ccvae"
+    if what == "bad config":
+        base.mkdir()
+        (base / "models.config").write_text("model_config_lists {}")
+    with pytest.raises(PublishError):
+        publish.prepare(copy, base, **settings)
+    assert not list(base.glob("*/*"))
+
+
+def test_a_failure_half_way_leaves_nothing(export, tmp_path, monkeypatch):
+    def fail(folder, requests):
+        raise PublishError("a signature does not answer")
+
+    monkeypatch.setattr(publish, "replay", fail)
+    with pytest.raises(PublishError, match="does not answer"):
+        publish.prepare(export, tmp_path)
+    assert not list((tmp_path / "ccvae").iterdir()) and not (tmp_path / "models.config").exists()
+
+
+def test_an_export_without_saved_model_says_what_is_missing(export, tmp_path):
+    (tmp_path / "export").mkdir()
+    manifest = json.loads((export / "manifest.json").read_text())
+    manifest["files"] = {name: x for name, x in manifest["files"].items() if not name.startswith("saved_model")}
+    (tmp_path / "export" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(PublishError, match="--formats saved_model"):
+        publish.prepare(tmp_path / "export", tmp_path / "models")
