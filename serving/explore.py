@@ -211,7 +211,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        port = self.server.server_address[1]
+        port = self.connection.getsockname()[1]
         if self.headers.get("Host") not in (f"{HOST}:{port}", f"localhost:{port}"):
             return self._send(403, "text/plain", b"not this host")  # a page elsewhere that calls itself by our address
         name = unquote(urlsplit(self.path).path).removeprefix("/") or "index.html"
@@ -244,7 +244,7 @@ class Serving:
 
     @property
     def address(self) -> str:
-        return f"http://{HOST}:{self.server.server_address[1]}/"
+        return f"http://{HOST}:{self.server.server_port}/"
 
 
 def serving(files: Files, port: int = 0) -> Serving:
