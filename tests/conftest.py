@@ -53,7 +53,7 @@ def tiny_arguments(tiny_folder):
     return [
         *("--data.name", "folder", "--data.images", str(images), "--data.labels", str(labels)),
         *("--data.image-size", "28", "--data.channels", "1", "--model.latents", "6", "--model.hidden", "32"),
-        *("--model.latents-per-label", "1"),
+        *("--model.latents-per-label", "1", "--objective.independence-weight", "30"),
         *("--model.encoder-widths", "[8, 8, 16]", "--training.batch-size", "32", "--training.epochs", "2"),
         *("--training.learning-rate", "2e-3", "--seed", "1"),
         *("--model.likelihood-scale", "1.0", "--objective.label-weight", "100"),
@@ -68,7 +68,7 @@ def tiny_run(tmp_path_factory, tiny_folder):
     arguments = [
         *("--data.name", "folder", "--data.images", str(images), "--data.labels", str(labels)),
         *("--data.image-size", "28", "--data.channels", "1", "--model.latents", "6", "--model.hidden", "32"),
-        *("--model.latents-per-label", "1"),
+        *("--model.latents-per-label", "1", "--objective.independence-weight", "30"),
         *("--model.encoder-widths", "[8, 8, 16]", "--training.batch-size", "32", "--training.epochs", "6"),
         *("--training.learning-rate", "3e-3", "--model.likelihood-scale", "1.0", "--objective.label-weight", "100"),
     ]
