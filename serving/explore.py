@@ -65,16 +65,17 @@ class ExploreError(Exception):
 # What is served -------------------------------------------------------------------------------------------------------
 
 
-def site(export: Path, page: Path = PAGE) -> dict[str, Path | bytes]:
+def site(export: Path, page: Path | None = None) -> dict[str, Path | bytes]:
     """All files of the explorer by their paths in the address: the page, what it needs of an export, and the gallery.
 
     Args:
       export: folder that `python -m export` has made.
-      page: what `npm run build` has made.
+      page: what `npm run build` has made; by default PAGE.
 
     Raises:
       ExploreError: the page is not built, or the export lacks something.
     """
+    page = page or PAGE
     if not (page / "index.html").is_file():
         raise ExploreError(
             f"{page}: the page is not built; once: cd {page.parent} && npm ci --ignore-scripts && npm run build"

@@ -28,7 +28,10 @@ export function resample(picture: Bytes, box: Box, width: number, height: number
   if (picture.width === width && picture.height === height) return picture;
   const across = filters(box.left, box.width, picture.width, width);
   const down = filters(box.top, box.height, picture.height, height);
-  return vertical(horizontal(picture, across), down);
+  // The order shows where the first pass is clipped to bytes; Pillow shrinks the longer side first.
+  return box.height > height && picture.height > picture.width
+    ? horizontal(vertical(picture, down), across)
+    : vertical(horizontal(picture, across), down);
 }
 
 interface Filter {

@@ -26,7 +26,7 @@ function labelCard(explorer: Explorer, label: Label, index: number, announce: An
     const priors = label.values.map((_, value) => ({ loc: at(at(label.loc, value), i), scale: at(at(label.scale, value), i) }));
     return latentSlider(explorer, label.first + i, title, priors, (state) => mostProbable(label, state));
   });
-  const title = element("h3", { attributes: { id: newId() } }, label.title);
+  const title = element("h2", { attributes: { id: newId() } }, label.title);
   const parts = [toggle, bars, ...sliders];
   const root = element(
     "section",

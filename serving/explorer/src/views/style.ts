@@ -24,7 +24,7 @@ export function stylePanel(explorer: Explorer): Panel {
     );
     sliders.forEach((slider, i) => {
       slider.update(store.state, null);
-      grid.append(element("div", { class: "card" }, element("h3", {}, `Style ${i + 1}`), slider.root));
+      grid.append(element("div", { class: "card" }, element("h2", {}, `Style ${i + 1}`), slider.root));
     });
   });
   root.hidden = count === 0;

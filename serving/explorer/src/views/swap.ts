@@ -19,7 +19,7 @@ export function swapPanel(explorer: Explorer, report: (error: unknown) => void):
   const keep = button("Work on with this face", () => {
     if (swapped) explorer.adopt("swapped face", swapped);
   });
-  const root = element("div", {}, element("h3", {}, "Donor"), faces.root, ticks, figures(donor, result), keep);
+  const root = element("div", {}, element("h2", {}, "Donor"), faces.root, ticks, figures(donor, result), keep);
   if (!gallery.length || !model.labels.length) root.replaceChildren("There is no gallery to take donors from, or no label.");
 
   async function computed(state: State): Promise<void> {

@@ -1,0 +1,202 @@
+import axe from "axe-core";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+import { canvas, expected, largestError, latentsOf, launch, open, screenshot, shownPicture, URL } from "./browser";
+
+const LIMIT = 1e-3; // pictures and probabilities against Python
+let browser: Browser;
+
+beforeAll(async () => {
+  browser = await launch();
+});
+afterAll(() => browser.close());
+
+async function fresh(run: (page: Page, requests: string[]) => Promise<void>, address = "", options = {}): Promise<void> {
+  const { page, requests } = await open(browser, address, options);
+  try {
+    await run(page, requests);
+  } finally {
+    await page.context().close();
+  }
+}
+
+test("the first face is encoded and decoded as by Python, 30 times a second or more", () =>
+  fresh(async (page) => {
+    expect(largestError(await latentsOf(page), expected.latents)).toBeLessThan(LIMIT);
+    expect(largestError(await shownPicture(page), expected.reconstruction)).toBeLessThan(LIMIT);
+    const shown = await page.locator(".original").allTextContents();
+    const probabilities = expected.probabilities.map((row) => (row.length === 2 ? row.slice(1) : row)).flat();
+    const wanted = probabilities.map((x) => 100 * x);
+    expect(largestError(shown.map((x) => parseFloat(x.replace("picture", ""))), wanted)).toBeLessThan(0.06);
+    expect(parseInt((await page.textContent("[data-rate]")) ?? "", 10)).toBeGreaterThanOrEqual(30);
+    await screenshot(page, "characteristics");
+  }));
+
+test("a slider changes the picture; undo and reset bring it back; the address brings it elsewhere", () =>
+  fresh(async (page) => {
+    const before = await canvas(page, "current");
+    const slider = page.locator("input[data-latent='0']");
+    await slider.focus();
+    for (let i = 0; i < 60; i++) await page.keyboard.press("ArrowRight");
+    await shownPicture(page);
+    const after = await canvas(page, "current");
+    expect(after).not.toBe(before);
+    await page.waitForFunction(() => location.hash.includes("z=0:"));
+    const { page: other } = await open(browser, new globalThis.URL(page.url()).hash);
+    await shownPicture(other);
+    expect(await other.locator("input[data-latent='0']").inputValue()).toBe(await slider.inputValue());
+    await other.context().close();
+    await page.getByRole("button", { name: "Reset" }).click();
+    expect(largestError(await shownPicture(page), expected.reconstruction)).toBeLessThan(LIMIT);
+    await page.getByRole("button", { name: "Undo" }).click();
+    await shownPicture(page);
+    expect(await canvas(page, "current")).toBe(after);
+  }));
+
+test("a label that is set is read back as probability, and the picture is Python's", () =>
+  fresh(async (page) => {
+    const card = page.locator(".card").first();
+    const toggle = card.getByRole("switch");
+    await toggle.focus();
+    await page.keyboard.press("Space");
+    expect(largestError(await shownPicture(page), expected.edited)).toBeLessThan(LIMIT);
+    expect(await toggle.isChecked()).toBe(expected.flipped === 1);
+    const probability = parseFloat((await card.locator("[data-probability='1']").textContent()) ?? "");
+    expect(probability > 50).toBe(expected.flipped === 1);
+    expect(await page.textContent("#status")).toContain(expected.labels[0]?.replaceAll("_", " "));
+  }));
+
+test("swap carries a characteristic of the donor over, as Python does", () =>
+  fresh(async (page) => {
+    await page.getByRole("tab", { name: "Characteristics" }).focus();
+    await page.keyboard.press("ArrowRight");
+    await page.getByRole("button", { name: "Donor 2", exact: true }).click();
+    await page.waitForFunction(() => document.querySelector<HTMLCanvasElement>("[data-picture=swapped]")?.width !== 300);
+    await screenshot(page, "swap");
+    await page.getByRole("button", { name: "Work on with this face" }).click();
+    expect(largestError(await shownPicture(page), expected.swapped)).toBeLessThan(LIMIT);
+  }));
+
+test("generate shows different faces that all have the asked label, and one can be worked on", () =>
+  fresh(async (page) => {
+    await page.getByRole("tab", { name: "Generate" }).click();
+    await page.locator("select[data-ask='0']").selectOption("2");
+    await page.waitForFunction(() => document.querySelectorAll("[data-grid] canvas").length === 12);
+    await page.getByRole("button", { name: "New faces" }).click();
+    await page.waitForTimeout(300);
+    const faces = await page.locator("[data-grid] canvas").evaluateAll((all) =>
+      all.map((x) => (x as HTMLCanvasElement).toDataURL()),
+    );
+    expect(new Set(faces).size).toBe(12);
+    await screenshot(page, "generate");
+    await page.getByRole("button", { name: "Generated face 3", exact: true }).click();
+    await shownPicture(page);
+    expect(await canvas(page, "current")).toBe(faces[2]);
+  }));
+
+test("traverse shows a grid, and downloads it", () =>
+  fresh(async (page) => {
+    await page.getByRole("tab", { name: "Traverse" }).click();
+    const grid = page.locator("canvas[data-picture=traversed]");
+    await page.waitForFunction(() => document.querySelector<HTMLCanvasElement>("[data-picture=traversed]")?.width !== 300);
+    const side = await page.locator("canvas[data-picture=current]").evaluate((x) => (x as HTMLCanvasElement).width);
+    expect(await grid.evaluate((x) => (x as HTMLCanvasElement).width)).toBe(7 * side);
+    await screenshot(page, "traverse");
+    const [file] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Download the grid" }).last().click(),
+    ]);
+    expect(file.suggestedFilename()).toBe("traversed.png");
+  }));
+
+test("a dropped file is cut and scaled as Python does, and shared as latents only", () =>
+  fresh(async (page, requests) => {
+    const sent = [...requests];
+    await page.setInputFiles("input[type=file]", expected.file);
+    await page.waitForFunction(() => document.querySelector("#status")?.textContent?.includes("opened"));
+    const picture = await page.evaluate(() => [
+      ...(globalThis as any).explorer.store.state.subject.picture.values,
+    ] as number[]);
+    expect(largestError(picture, expected.small)).toBeLessThan(2.1 / 255);
+    await page.waitForFunction(() => location.hash.includes("base="));
+    await page.evaluate(() => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File(["no picture"], "letter.txt"));
+      document.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, cancelable: true }));
+    });
+    await page.waitForFunction(() => document.querySelector("#alert")?.textContent?.includes("letter.txt cannot be read"));
+    expect(requests).toEqual(sent);
+  }));
+
+test("nothing is sent anywhere: the page only gets its own files, and the policy forbids the rest", () =>
+  fresh(async (page, requests) => {
+    expect(requests.filter((x) => !x.startsWith(`GET ${URL}`) && !x.startsWith("GET blob:"))).toEqual([]);
+    const refused = await page.evaluate(async () => {
+      const blocked: string[] = [];
+      // the header and the page itself each have the policy
+      document.addEventListener("securitypolicyviolation", (event) => blocked.push(event.effectiveDirective));
+      await fetch("https://elsewhere.example/").catch(() => undefined);
+      const image = new Image();
+      image.src = "https://elsewhere.example/x.png";
+      document.body.append(Object.assign(document.createElement("script"), { textContent: "globalThis.ran = true" }));
+      document.body.append(Object.assign(document.createElement("iframe"), { src: "https://elsewhere.example/" }));
+      await new Promise((done) => setTimeout(done, 200));
+      return { blocked: [...new Set(blocked)].sort(), ran: "ran" in globalThis };
+    });
+    expect(refused.ran).toBe(false);
+    expect(refused.blocked).toEqual(["connect-src", "frame-src", "img-src", "script-src-elem"]);
+  }));
+
+test.each([
+  ["light", 1280],
+  ["dark", 1280],
+  ["light", 360],
+] as const)("axe finds nothing wrong, %s, %i pixels wide", (colorScheme, width) =>
+  fresh(
+    async (page) => {
+      for (const tab of ["Characteristics", "Swap", "Generate", "Traverse"]) {
+        await page.getByRole("tab", { name: tab }).click();
+        await page.waitForTimeout(100);
+        if (tab === "Characteristics") await page.locator("summary").click();
+        // Playwright evaluates without regard to the page's policy, which holds for the page itself.
+        await page.evaluate(axe.source);
+        const found = await page.evaluate(() => (globalThis as any).axe.run());
+        expect(found.violations.map((x: any) => `${tab}: ${x.id}: ${x.nodes[0].html}`)).toEqual([]);
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        expect(overflow, `${tab} is wider than the window`).toBeLessThanOrEqual(0);
+      }
+      await page.getByRole("tab", { name: "Characteristics" }).click();
+      if (width < 1000 || colorScheme === "dark") await screenshot(page, width < 1000 ? "phone" : "dark");
+    },
+    "",
+    { colorScheme, viewport: { width, height: 800 } },
+  ));
+
+test.each<[string, string, (body: string) => string | null]>([
+  ["another schema version", "schema version 2, and this page reads 1", (x) => x.replace('"format": 1', '"format": 2')],
+  ["a damaged sidecar", "it is no JSON", (x) => x.slice(0, 50)],
+  ["a sidecar without labels", "labels should be a list", (x) => x.replace('"labels"', '"lables"')],
+  ["no model", "There is no model beside this page", () => null],
+])("%s is told in words", async (_, message, damage) => {
+  const page = await browser.newPage();
+  await page.route("**/ccvae.json", async (route) => {
+    const answer = await route.fetch();
+    const body = damage(await answer.text());
+    await route.fulfill(body === null ? { status: 404 } : { status: 200, body });
+  });
+  await page.goto(URL);
+  await page.waitForFunction((x) => document.querySelector("#alert")?.textContent?.includes(x), message);
+  await page.close();
+});
+
+test("a damaged network, and a browser without SIMD, are told in words", async () => {
+  const page = await browser.newPage();
+  await page.route("**/decoder.onnx", (route) => route.fulfill({ status: 200, body: "no network" }));
+  await page.goto(URL);
+  await page.waitForFunction(() => document.querySelector("#alert")?.textContent?.includes("decoder.onnx cannot be loaded"));
+  await page.addInitScript(() => (WebAssembly.validate = () => false));
+  await page.reload();
+  await page.waitForFunction(() => document.querySelector("#alert")?.textContent?.includes("no WebAssembly SIMD"));
+  await page.close();
+});

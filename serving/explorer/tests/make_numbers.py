@@ -1,0 +1,139 @@
+"""Writes numbers.json, what tf_ccvae and Pillow compute and the page's own mathematics must repeat.
+
+python serving/explorer/tests/make_numbers.py    (from the root of the project)
+"""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from PIL import Image
+
+from tf_ccvae.startup import prepare
+
+prepare()
+
+from export import sidecar, signatures  # noqa: E402  after TensorFlow's environment is set
+from tf_ccvae import interventions  # noqa: E402
+from tf_ccvae.data.folder import read_image  # noqa: E402
+from tf_ccvae.labels import Label, Labels  # noqa: E402
+from tf_ccvae.model import CCVAE  # noqa: E402
+from tf_ccvae.objective import Noise  # noqa: E402
+
+NUMBERS = Path(__file__).with_name("numbers.json")
+LABELS = Labels((Label("Hat"), Label("Hair_Colour", ("black", "blond", "red"), 2), Label("Smile", latents=2)))
+LATENTS = 8
+FILES = {"onnx/encoder": "onnx/encoder.onnx", "onnx/decoder": "onnx/decoder.onnx"}
+
+
+def made_up_model(size: int = 16, channels: int = 3, widths: tuple[int, ...] = (4, 4)) -> CCVAE:
+    """An untrained model with all kinds of labels, one and several latents, and values that exclude others."""
+    model = CCVAE((size, size, channels), LABELS, latents=LATENTS, widths=widths, hidden=8)
+    model.build()
+    random = np.random.default_rng(0)
+    layer = model.label_distributions
+    shape = (LABELS.values, LABELS.characteristic)
+    loc, kernel = random.normal(size=shape), random.normal(size=layer.free_kernel.shape)
+    loc[:2, 0], kernel[0, 0] = (-2, 2), 3  # the classifier sees a hat where the prior puts it
+    layer.set_prior(loc, random.uniform(0.3, 1.0, shape))
+    layer.free_kernel.assign(kernel)
+    layer.free_bias.assign(random.normal(size=layer.free_bias.shape))
+    layer.set_label_prior(np.array([[0.8, 0.2, 0], [0.5, 0.2, 0.3], [0.45, 0.55, 0]]))
+    incompatible = np.zeros((3, 3, 3, 3), np.float32)
+    for label, value, other, other_value in ((0, 1, 1, 0), (0, 1, 1, 1), (1, 2, 2, 1)):
+        incompatible[label, value, other, other_value] = incompatible[other, other_value, label, value] = 1
+    layer.incompatible.assign(incompatible)
+    return model
+
+
+def description(model: CCVAE, layout: str = "nhwc") -> dict[str, Any]:
+    """Its ccvae.json."""
+    table = signatures.of_format(signatures.table(signatures.as_float32(model), layout), "onnx")
+    run = {"name": "made up", "sha256": "0" * 64, "tf_ccvae": "0"}
+    return sidecar.describe(model, table, layout, 1, run, FILES)
+
+
+def numbers() -> dict[str, Any]:
+    """All that is stored."""
+    model = made_up_model()
+    random = np.random.default_rng(1)
+    latents = random.normal(size=(12, LATENTS)).astype(np.float32) * 1.5
+    return {
+        "sidecar": description(model),
+        "latents": latents.tolist(),
+        "values": np.asarray(model.values_of(latents)).tolist(),
+        "probabilities": probabilities(model, latents),
+        "set": [set_case(model, latents, random) for _ in range(8)],
+        "swap": [swap_case(model, latents, asked) for asked in ([0], [1], [0, 2], [0, 1, 2])],
+        "choose": [choose_case(model, settings) for settings in ({}, {"Hat": 1}, {"Hair_Colour": "red"})],
+        "draw": draw_case(model, random),
+        "traverse": traverse_case(model, latents[:1]),
+        "resample": [resample_case(*case, random) for case in ((30, 50, 16, 3), (64, 33, 16, 1), (7, 9, 16, 3))],
+    }
+
+
+def probabilities(model: CCVAE, latents: np.ndarray) -> list[Any]:
+    logits = np.asarray(model.label_distributions(latents[:, : LABELS.characteristic]), np.float64)
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    table = powers / powers.sum(-1, keepdims=True)
+    return [[row[: x.values].tolist() for row, x in zip(rows, LABELS, strict=True)] for rows in table]
+
+
+def set_case(model: CCVAE, latents: np.ndarray, random: np.random.Generator) -> dict[str, Any]:
+    values = random.integers(0, [x.values for x in LABELS])
+    asked = random.random(len(LABELS)) < 0.5
+    result = interventions.set_values(model, latents, values, asked)
+    return {"asked": [int(v) if a else None for v, a in zip(values, asked, strict=True)], "latents": result.tolist()}
+
+
+def swap_case(model: CCVAE, latents: np.ndarray, labels: list[int]) -> dict[str, Any]:
+    asked = np.isin(np.arange(len(LABELS)), labels)
+    result = interventions.swap_values(model, latents, latents[::-1], asked)
+    return {"labels": labels, "latents": result.tolist()}
+
+
+def choose_case(model: CCVAE, settings: dict[str, Any]) -> dict[str, Any]:
+    """Values that are drawn, with the uniform numbers they were drawn by."""
+    count, seed = 20, 5
+    values = interventions.choose_values(model, settings, count, seed)
+    given, asked = interventions.label_values(model, settings)
+    random = np.random.default_rng(seed)
+    uniform = np.concatenate([random.random((count, 1)) for _ in range(int((~asked).sum()))], axis=1)
+    wanted = [int(v) if a else None for v, a in zip(given, asked, strict=True)]
+    return {"asked": wanted, "uniform": uniform.tolist(), "values": values.tolist()}
+
+
+def draw_case(model: CCVAE, random: np.random.Generator) -> dict[str, Any]:
+    values = random.integers(0, [x.values for x in LABELS], (5, len(LABELS)))
+    normal = random.normal(size=(5, LATENTS)).astype(np.float32)
+    noise = Noise(normal, np.zeros(values.shape, np.float32), np.zeros((0, 5, LABELS.characteristic), np.float32))
+    latents = np.asarray(model.draw(values.astype(np.int32), noise))
+    return {"values": values.tolist(), "normal": normal.tolist(), "latents": latents.tolist()}
+
+
+def traverse_case(model: CCVAE, latents: np.ndarray) -> dict[str, Any]:
+    """Latents of a grid, Hair_Colour black to red down, Smile off to on across."""
+    with (
+        mock.patch.object(interventions, "encode", lambda model, images: images),
+        mock.patch.object(interventions, "decode", lambda model, latents: latents),
+    ):
+        grid = interventions.traverse_grid(model, latents, ("Hair_Colour", "Smile"), (0, 0), (2, 1), steps=4)
+    return {"latents": grid.reshape(-1, LATENTS).tolist()}
+
+
+def resample_case(width: int, height: int, size: int, channels: int, random: np.random.Generator) -> dict[str, Any]:
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    pixels = random.integers(0, 256, shape, np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    file.seek(0)
+    small = read_image(file, size, channels)  # type: ignore[arg-type]  # Pillow takes both
+    about = {"width": width, "height": height, "size": size, "channels": channels}
+    return {**about, "pixels": pixels.ravel().tolist(), "small": small.ravel().tolist()}
+
+
+if __name__ == "__main__":
+    NUMBERS.write_text(json.dumps(numbers()) + "\n", encoding="utf-8")

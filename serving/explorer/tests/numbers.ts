@@ -1,0 +1,13 @@
+// What tf_ccvae computes: see make_numbers.py.
+
+import stored from "./numbers.json";
+
+import { readSidecar } from "../src/sidecar";
+
+export const numbers = stored;
+export const model = readSidecar(stored.sidecar);
+
+/** A copy of ccvae.json that may be broken. */
+export function sidecar(): Record<string, any> {
+  return structuredClone(stored.sidecar);
+}

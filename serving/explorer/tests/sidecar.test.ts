@@ -1,0 +1,45 @@
+import { expect, test } from "vitest";
+
+import { readSidecar } from "../src/sidecar";
+import { model, sidecar } from "./numbers";
+
+type Content = Record<string, any>;
+
+test("labels, latents and files are read", () => {
+  expect(model.labels.map((x) => [x.name, x.kind, x.first, x.end])).toEqual([
+    ["Hat", "binary", 0, 1],
+    ["Hair_Colour", "categorical", 1, 3],
+    ["Smile", "binary", 3, 5],
+  ]);
+  expect(model.characteristic).toBe(5);
+  expect(model.encoder).toBe("onnx/encoder.onnx");
+});
+
+test("a model without labels is read", () => {
+  expect(readSidecar({ ...sidecar(), labels: [], incompatible: [] }).characteristic).toBe(0);
+});
+
+test.each<[string, (x: Content) => void]>([
+  ["schema version 2, and this page reads 1", (x) => (x["format"] = 2)],
+  ["schema version (none)", (x) => delete x["format"]],
+  ["image.channels should be 1 or 3", (x) => (x["image"].channels = 4)],
+  ["image.height should be a whole number", (x) => (x["image"].height = 1e9)],
+  ["labels[1].prior.loc[2] should be 2 numbers", (x) => x["labels"][1].prior.loc[2].pop()],
+  ["labels[0].prior.scale should be positive", (x) => (x["labels"][0].prior.scale[0][0] = 0)],
+  ["labels[0].frequency should be 2 numbers", (x) => (x["labels"][0].frequency = [1, null])],
+  ["labels: Smile: latents should be [3, ...]", (x) => (x["labels"][2].latents = [4, 6])],
+  ["latents should be at least 5", (x) => (x["latents"] = 4)],
+  ["incompatible[0] should be values that the labels have", (x) => (x["incompatible"][0] = [0, 7, 1, 1])],
+  ["has no onnx/decoder: export the run again with --formats onnx", (x) => delete x["files"]["onnx/decoder"]],
+  ["a path inside the export", (x) => (x["files"]["onnx/encoder"] = "../../secret")],
+  ["a path inside the export", (x) => (x["files"]["onnx/encoder"] = "https://elsewhere.example/x.onnx")],
+  ["a path inside the export", (x) => (x["files"]["onnx/encoder"] = "//elsewhere.example/x.onnx")],
+])("a damaged file is refused in words: %s", (message, damage) => {
+  const content = sidecar();
+  damage(content);
+  expect(() => readSidecar(content)).toThrow(message);
+});
+
+test.each([null, 1, "text", []])("%j is no sidecar", (content) => {
+  expect(() => readSidecar(content)).toThrow("the file should be an object");
+});

@@ -1,0 +1,79 @@
+import { describe, expect, test } from "vitest";
+
+import { fromAddress, initialState, type State, Store, type Subject, toAddress } from "../src/state";
+import { model } from "./numbers";
+
+const subject: Subject = { title: "", gallery: 3, picture: null, latents: new Array(8).fill(0.5), probabilities: null };
+const state = initialState(model, subject);
+
+function moved(latent: number, value: number): State {
+  return { ...state, latents: state.latents.map((x, i) => (i === latent ? value : x)) };
+}
+
+describe("undo", () => {
+  test("goes back step by step, and no further", () => {
+    const store = new Store(state);
+    store.set({ seed: 2 });
+    store.set({ seed: 3 });
+    store.undo();
+    expect(store.state.seed).toBe(2);
+    store.undo();
+    store.undo();
+    expect(store.state).toBe(state);
+    expect(store.canUndo).toBe(false);
+  });
+
+  test("takes a whole drag for one step", () => {
+    const store = new Store(state);
+    [1, 2, 3].forEach((x) => store.drag({ latents: moved(0, x).latents }));
+    store.endDrag();
+    store.drag({ latents: moved(0, 9).latents });
+    store.undo();
+    expect(store.state.latents[0]).toBe(3);
+    store.undo();
+    expect(store.state.latents[0]).toBe(0.5);
+  });
+});
+
+describe("the address", () => {
+  test.each<[string, Partial<State>]>([
+    ["swap", { view: "swap", donor: 4, carried: [0, 2] }],
+    ["generate", { view: "generate", asked: [1, null, 0], seed: 77, keepStyle: true }],
+    [
+      "traverse",
+      {
+        view: "traverse",
+        spans: [
+          { label: 1, start: 2, end: 0 },
+          { label: 0, start: 0, end: 1 },
+        ],
+      },
+    ],
+  ])("brings back the view %s", (_, change) => {
+    const read = fromAddress(`#${toAddress({ ...state, ...change })}`, model, 10);
+    expect(read.gallery).toBe(3);
+    expect(read.rest).toMatchObject(change);
+  });
+
+  test("brings back latents that were moved, to four digits", () => {
+    const read = fromAddress(toAddress(moved(2, -1.23456)), model, 10);
+    expect([...read.moved]).toEqual([[2, -1.2346]]);
+  });
+
+  test("holds all latents of a face that is in no gallery, and no picture", () => {
+    const own = { ...state, subject: { ...subject, gallery: null } };
+    expect(fromAddress(toAddress(own), model, 10).base).toEqual(subject.latents);
+  });
+
+  test.each([
+    "face=10&z=99:1_1:x_:_0:1e999&view=nothing&donor=-1&carry=7&ask=1_2&seed=1.5&span=9.0.1_0.0.1",
+    "base=1_2_3",
+    "base=_______",
+    "%%%=&&&",
+  ])("that does not fit the model is ignored: %s", (address) => {
+    const read = fromAddress(address, model, 10);
+    expect(read.gallery ?? read.base).toBeUndefined();
+    expect(read.moved.size).toBe(0);
+    expect(Object.values(read.rest).flat()).toEqual([]);
+  });
+});
