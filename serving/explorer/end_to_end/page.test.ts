@@ -126,7 +126,8 @@ test("a dropped file is cut and scaled as Python does, and shared as latents onl
       document.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, cancelable: true }));
     });
     await page.waitForFunction(() => document.querySelector("#alert")?.textContent?.includes("letter.txt cannot be read"));
-    expect(requests).toEqual(sent);
+    // the browser itself may ask for the page's icon at any time
+    expect(requests.filter((x) => !sent.includes(x) && !x.endsWith("/icon.svg"))).toEqual([]);
   }));
 
 test("nothing is sent anywhere: the page only gets its own files, and the policy forbids the rest", () =>
