@@ -15,7 +15,6 @@ import { tabs } from "./views/tabs";
 import { traversePanel } from "./views/traverse";
 
 declare global {
-  // eslint-disable-next-line no-var
   var explorer: Explorer | undefined; // for the browser's console and the tests
 }
 
