@@ -82,10 +82,8 @@ def summarise(rows: list[dict[str, Any]], where: dict[str, Any]) -> str:
             cells = [
                 _cell([r[name] for r in same], digits) for name, digits in zip(MEASURES, (3, 3, 4, 0), strict=True)
             ]
-            body.append(
-                [f"{fraction:g}", method, *cells, str(len(same)), f"{np.median([r['seconds'] for r in same]):.0f}"]
-            )
-        header = ["f", "estimator", "accuracy", "balanced accuracy", "error", "bound (nats)", "seeds", "seconds"]
+            body.append([f"{fraction:g}", method, *cells, str(len(same))])
+        header = ["f", "estimator", "accuracy", "balanced accuracy", "error", "bound (nats)", "seeds"]
         text += ["", f"## {setting}: {', '.join(f'{k} {v:g}' for k, v in chosen.items())}", "", table(header, body)]
     return "\n".join(text)
 

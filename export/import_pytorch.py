@@ -4,19 +4,18 @@
                                     [--labels NAME ...] [--config FILE] [--trust-pickle]
 
 The four files are those that both programs (ccvae and ccvae_pytorch of thwjoy) save, as state dicts; the programs
-themselves save pickled modules, which can run any code when they are read, and are read with --trust-pickle only. The
-run directory is accepted by intervene, evaluate and export, and `python -m tf_ccvae.fit --resume RUN` trains on from
-the weights. PyTorch must be installed.
+themselves save pickled modules, which are read with --trust-pickle only, and then by PyTorch's restricted reader, which
+makes layers of PyTorch and nothing else. The run directory is accepted by intervene, evaluate and export, and `python
+-m tf_ccvae.fit --resume RUN` trains on from the weights. PyTorch must be installed.
 
 What the programs do not save is set so: p(y) is uniform and no values exclude each other, until training on data.
 """
 
 import argparse
-import pickle
+import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,7 @@ def read(path: Path, trust_pickle: bool = False) -> dict[str, np.ndarray]:
 
     Args:
       path: what `torch.save` wrote.
-      trust_pickle: also read pickled modules, which run code of whoever made the file.
+      trust_pickle: also read pickled modules, of PyTorch's layers and the programs' classes alone.
 
     Raises:
       ExportError: there is no PyTorch or no such file, or it holds something else.
@@ -49,17 +48,16 @@ def read(path: Path, trust_pickle: bool = False) -> dict[str, np.ndarray]:
         raise ExportError("the import needs PyTorch: pip install torch") from error
     if not path.is_file():
         raise ExportError(f"{path}: no such file")
-    modules = SimpleNamespace(**{**vars(pickle), "Unpickler": _unpickler(torch.nn.Module)})
     try:
-        if trust_pickle:
-            content = torch.load(path, map_location="cpu", weights_only=False, pickle_module=modules)
-        else:
+        with torch.serialization.safe_globals(_known_classes(path) if trust_pickle else []):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ExportError(
-            f"{path}: not a state dict; a pickled module can run any code, add --trust-pickle if you trust its maker"
-        ) from error
-    except Exception as error:  # whatever a file that is none of PyTorch's makes of the reader
+    except ExportError:
+        raise
+    except Exception as error:  # PyTorch raises many kinds, one of them for whatever is more than arrays
+        if type(error).__name__ == "UnpicklingError" and not trust_pickle:
+            raise ExportError(
+                f"{path}: not a state dict; if it is a whole module that you trust, add --trust-pickle"
+            ) from error
         raise ExportError(f"{path}: not a file of PyTorch ({error})") from error
     if isinstance(content, torch.nn.Module):
         content = content.state_dict()
@@ -68,14 +66,27 @@ def read(path: Path, trust_pickle: bool = False) -> dict[str, np.ndarray]:
     return {str(name): value.detach().cpu().numpy() for name, value in content.items()}
 
 
-def _unpickler(module: type) -> type:
-    """An unpickler that needs the programs' weights but not their classes."""
+def _known_classes(path: Path) -> list[Any]:
+    """What a module of the programs is made of: PyTorch's own layers, and empty stand-ins for the programs' classes.
 
-    class Unpickler(pickle.Unpickler):
-        def find_class(self, place: str, name: str) -> Any:
-            return type(name, (module,), {}) if place.split(".")[0] == "models" else super().find_class(place, name)
+    Raises:
+      ExportError: the file names anything else, which is not read whoever made it.
+    """
+    import torch
 
-    return Unpickler
+    known: list[Any] = []  # pairs of a class and the name that stands for it in the file
+    for name in torch.serialization.get_unsafe_globals_in_checkpoint(path):
+        place, _, last = name.rpartition(".")
+        if place.startswith("torch.nn.modules."):
+            found = getattr(importlib.import_module(place), last, None)
+            if isinstance(found, type) and issubclass(found, torch.nn.Module):
+                known.append((found, name))
+                continue
+        elif place.split(".")[0] in ("models", "utils", "__main__"):
+            known.append((type(last, (torch.nn.Module,), {}), name))
+            continue
+        raise ExportError(f"{path}: needs {name}, which is neither a layer of PyTorch nor a class of the programs")
+    return known
 
 
 def convert(parts: Mapping[str, Weights], labels: Sequence[str] | None = None, **settings: Any) -> Any:
@@ -228,7 +239,7 @@ def parser() -> Parser:
     made.add_argument("--to", type=Path, required=True, help="run directory to make")
     made.add_argument("--labels", nargs="+", help="names of the labels (default: the 18 of CelebA in the programs)")
     made.add_argument("--config", type=Path, help="YAML file with the settings of data and training")
-    made.add_argument("--trust-pickle", action="store_true", help="also read pickled modules, which can run any code")
+    made.add_argument("--trust-pickle", action="store_true", help="also read pickled modules of the programs")
     return made
 
 

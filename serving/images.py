@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from serving.errors import BadInput
+from tf_ccvae.data.dataset import DataError
+from tf_ccvae.data.images import FORMATS, fitted
 
-FORMATS = ("PNG", "JPEG", "WEBP", "PPM")  # Pillow's PPM reads PGM
 MAX_BYTES = 20 * 2**20  # of a file
 MAX_PIXELS = 40_000_000  # of a picture once it is decompressed
 Source = str | Path | bytes
 
 
 def read(source: Source, height: int, width: int, channels: int) -> np.ndarray:
-    """One image, turned upright, on white where it is transparent, scaled until it covers the size and cut to it.
+    """One image, brought to the size as `tf_ccvae.data.images.fitted` does.
 
     Args:
       source: path of a PNG, JPEG, WebP or PGM file, or the bytes of one.
@@ -36,12 +37,11 @@ def read(source: Source, height: int, width: int, channels: int) -> np.ndarray:
     opened = _opened(content(source), name)
     try:
         with opened:
-            upright = ImageOps.exif_transpose(opened)
-            image = _on_white(upright).convert("L" if channels == 1 else "RGB")
+            return fitted(opened, height, width, channels).astype(np.float32) / 255
+    except DataError as error:
+        raise BadInput(f"{name}: {error}") from None
     except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for a damaged file
         raise BadInput(f"{name}: cannot be read ({' '.join(str(error).split())})") from None
-    fitted = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
-    return np.asarray(fitted, np.float32).reshape(height, width, channels) / 255
 
 
 def content(source: Source) -> bytes:
@@ -142,13 +142,3 @@ def _opened(given: bytes, name: str) -> Image.Image:
         opened.close()
         raise BadInput(f"{name}: has {opened.width} x {opened.height} pixels; at most {MAX_PIXELS} are read")
     return opened
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    """The same image in 8-bit grey or RGB."""
-    if image.mode.startswith("I"):  # 16 bits
-        return Image.fromarray(np.rint(np.asarray(image, np.float64) / 257).clip(0, 255).astype(np.uint8))
-    if image.has_transparency_data:
-        above = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", above.size, "white"), above).convert("RGB")
-    return image if image.mode in ("L", "RGB") else image.convert("RGB")

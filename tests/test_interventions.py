@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_ccvae import interventions
+from tf_ccvae import interventions, label_settings
 from tf_ccvae.labels import MISSING, Label, Labels
 from tf_ccvae.model import CCVAE
 
@@ -143,11 +143,11 @@ def test_generate_keeps_the_style_of_an_image(model):
 
 def test_unspecified_labels_are_drawn_at_their_rates_or_left_missing(model):
     model.set_label_prior(np.array([[0.25, 0.75, 0], [0.9, 0.1, 0], [0.5, 0.3, 0.2]]))
-    values = interventions.choose_values(model, {"b": 1}, 20_000, seed=0)
+    values = label_settings.choose_values(model, {"b": 1}, 20_000, seed=0)
     assert (values[:, 1] == 1).all()
     assert values[:, 0].mean() == pytest.approx(0.75, abs=0.015)  # standard error 0.003
     np.testing.assert_allclose(np.bincount(values[:, 2]) / 20_000, [0.5, 0.3, 0.2], atol=0.015)
-    missing = interventions.choose_values(model, {"b": 1}, 2, seed=0, unspecified="missing")
+    missing = label_settings.choose_values(model, {"b": 1}, 2, seed=0, unspecified="missing")
     np.testing.assert_array_equal(missing, [[MISSING, 1, MISSING]] * 2)
 
 
@@ -156,11 +156,11 @@ def test_values_that_exclude_each_other_are_not_drawn_together(model):
     for one, other in (((0, 1), (1, 1)), ((2, 2), (0, 1))):
         incompatible[(*one, *other)] = incompatible[(*other, *one)] = 1
     model.label_distributions.incompatible.assign(incompatible)
-    values = interventions.sample_labels(model, 5_000, seed=0)
+    values = label_settings.sample_labels(model, 5_000, seed=0)
     assert not ((values[:, 0] == 1) & (values[:, 1] == 1)).any()
     assert not ((values[:, 0] == 1) & (values[:, 2] == 2)).any()
     assert (values[:, 0] == 1).any()
-    given = interventions.choose_values(model, {"a": 1}, 500, seed=0)
+    given = label_settings.choose_values(model, {"a": 1}, 500, seed=0)
     assert (given[:, 1] == 0).all() and (given[:, 2] != 2).all()
 
 
@@ -195,7 +195,7 @@ def test_variation_is_the_spread_of_the_prior_where_the_label_shows_and_nothing_
         (lambda m: interventions.swap(m, IMAGES, IMAGES, []), "name at least one label"),
         (lambda m: interventions.swap(m, IMAGES, IMAGES[:1], ["a"]), "as many donors as recipients"),
         (lambda m: interventions.variation(m, IMAGES, "a", draws=1), "draws must be at least 2, got 1"),
-        (lambda m: interventions.choose_values(m, {}, 1, 0, "none"), "unspecified must be one of prior, missing"),
+        (lambda m: label_settings.choose_values(m, {}, 1, 0, "none"), "unspecified must be one of prior, missing"),
         (lambda m: interventions.generate(m, [[0, 0]], 0), r"values must be \(n, 3\)"),
         (lambda m: interventions.generate(m, [[0, 2, 0]], 0), "one of a label's values"),
         (lambda m: interventions.generate(m, [[0, 1, 0]] * 3, 0, IMAGES), "style must be 1 or 3 images, got 2"),
@@ -212,4 +212,4 @@ def test_bad_arguments_are_refused_by_name(model, call, message):
 def test_an_unknown_label_lists_the_nearest():
     model = CCVAE((28, 28, 1), Labels.of_binary(["Smiling", "Eyeglasses"]), latents=3, widths=(4, 4, 4), hidden=8)
     with pytest.raises(ValueError, match="no label 'smilling'; nearest: Smiling"):
-        interventions.label_index(model, "smilling")
+        label_settings.label_index(model, "smilling")

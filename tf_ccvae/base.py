@@ -4,6 +4,7 @@ A model's *latents* are what its decoder takes, one vector per image: for each l
 label after label as `labels.slices` says, then the others. Interventions are functions of latents, and each model says
 what they are for it."""
 
+import abc
 from typing import Any, ClassVar, NamedTuple
 
 import keras
@@ -54,7 +55,7 @@ def pixels(image: Any) -> tf.Tensor:
     return tf.cast(image, tf.float32) / 255.0 if image.dtype == tf.uint8 else tf.cast(image, tf.float32)
 
 
-class LabelledVAE(keras.Model):
+class LabelledVAE(keras.Model, abc.ABC):
     """A variational auto-encoder of images with labels, any of which may be missing.
 
     A subclass implements `assess`, `call`, `latents_of`, `label_statistics` and the interventions: `values_of`,
@@ -70,6 +71,8 @@ class LabelledVAE(keras.Model):
       likelihood_scale: scale of laplace and gaussian, or 'learned'.
       label_weight: adds this times log q(y_O|x) to what is maximised.
       seed: of the training noise.
+      decoder_inputs: number of latents that the decoder takes, if it is another than `latents`.
+      posterior_inputs: number of features that q(z|x) is made from, if it is another than `hidden`.
     """
 
     arguments: ClassVar[tuple[str, ...]] = (
@@ -86,13 +89,13 @@ class LabelledVAE(keras.Model):
         self,
         image_shape: tuple[int, int, int],
         labels: Labels | list[dict[str, Any]],
-        latents: int,
-        widths: tuple[int, ...],
-        hidden: int,
-        likelihood: str,
-        likelihood_scale: float | str,
-        label_weight: float,
-        seed: int,
+        latents: int = 45,
+        widths: tuple[int, ...] = (),
+        hidden: int = 256,
+        likelihood: str = "laplace",
+        likelihood_scale: float | str = 1.0,
+        label_weight: float = 1000.0,
+        seed: int = 0,
         decoder_inputs: int | None = None,
         posterior_inputs: int | None = None,
         **kwargs: Any,
@@ -123,34 +126,34 @@ class LabelledVAE(keras.Model):
 
     # To be filled in --------------------------------------------------------------------------------------------------
 
+    @abc.abstractmethod
     def assess(self, data: dict[str, Any], noise: objective.Noise, estimator: str) -> Assessment:
         """Everything about a batch as the pipeline makes it."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def latents_of(self, image: Any) -> tf.Tensor:
         """Images (n, height, width, channels) -> latents at the posterior mean, (n, decoder_inputs)."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def values_of(self, latents: Any) -> tf.Tensor:
         """The most probable value of each label, int32 (n, labels)."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def set_values(
         self, latents: Any, values: Any, asked: Any, mode: str = "transport", noise: Any = None, consistent: bool = True
     ) -> tf.Tensor:
         """Latents of the same images with the asked labels at the given values; see `characteristics.set_values`."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def draw(self, values: Any, noise: objective.Noise) -> tf.Tensor:
         """Latents of new images with these values, from the prior: integer (n, labels) -> (n, decoder_inputs).
 
         `noise.normal` is used, and `noise.uniform` for the value of a label that is `MISSING`.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def swap(self, latents: Any, donors: Any, asked: Any, consistent: bool = True) -> tf.Tensor:
         """The recipients' latents with the donors' characteristics of the asked labels, bool (n, labels)."""
-        raise NotImplementedError
 
     def characteristic(self, latents: Any) -> tf.Tensor:
         """What the model holds about each label, label after label as `labels.slices` says: (n, characteristic)."""
@@ -168,9 +171,9 @@ class LabelledVAE(keras.Model):
         """q(y_i = v | z) at given latents, (n, labels, values); None for a model without q(y|z)."""
         return None
 
+    @abc.abstractmethod
     def characteristic_scale(self, index: int) -> tf.Tensor:
         """Standard deviations of one label's latents given each of its values: (values, latents of the label)."""
-        raise NotImplementedError
 
     # Shared -----------------------------------------------------------------------------------------------------------
 
@@ -250,9 +253,9 @@ class LabelledVAE(keras.Model):
         """Nothing to do: the weights are made by the constructor."""
 
     @property
+    @abc.abstractmethod
     def label_statistics(self) -> LabelStatistics:
         """p(y), and which values exclude each other."""
-        raise NotImplementedError
 
     def set_label_prior(self, probabilities: np.ndarray) -> None:
         """Sets p(y), float (labels, values); see `distributions.observed_frequencies`."""

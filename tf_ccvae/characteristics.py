@@ -146,12 +146,17 @@ def draw(values: Any, model: LabelModel, noise: Noise) -> tf.Tensor:
       float32 (n, D).
     """
     values = tf.cast(values, tf.int32)
-    cumulative = tf.cumsum(tf.exp(model.log_label_prior), axis=-1)  # (L, V)
-    drawn = tf.reduce_sum(tf.cast(cumulative < noise.uniform[..., None], tf.int32), axis=-1)
-    drawn = tf.minimum(drawn, tf.constant([x.values - 1 for x in model.labels], tf.int32))
+    drawn = values_from_prior(noise.uniform, model.labels, model.log_label_prior)
     loc, scale = prior_of(tf.where(values == MISSING, drawn, values), model)
     split = model.labels.characteristic
     return tf.concat([loc + scale * noise.normal[:, :split], noise.normal[:, split:]], axis=1)
+
+
+def values_from_prior(uniform: Any, labels: Labels, log_label_prior: Any) -> tf.Tensor:
+    """Values drawn from p(y_i) by uniform variates (n, L): int32 (n, L)."""
+    cumulative = tf.cumsum(tf.exp(log_label_prior), axis=-1)  # (L, V)
+    drawn = tf.reduce_sum(tf.cast(cumulative < uniform[..., None], tf.int32), axis=-1)
+    return tf.minimum(drawn, tf.constant([x.values - 1 for x in labels], tf.int32))
 
 
 def prior_of(values: Any, model: LabelModel) -> tuple[tf.Tensor, tf.Tensor]:

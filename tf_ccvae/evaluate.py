@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tf_ccvae import config as settings
-from tf_ccvae.commands import Parser, load_data
+from tf_ccvae.commands import Parser, load_data, main_of
 from tf_ccvae.config import ConfigError
-from tf_ccvae.startup import prepare
 
 
 def parser() -> Parser:
@@ -34,18 +33,7 @@ def parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit code: 0, or 2 for bad input."""
-    try:
-        arguments = parser().parse_args(sys.argv[1:] if argv is None else argv)
-        if not arguments.run.is_dir():
-            raise ConfigError(f"{arguments.run}: no such run directory")
-        if arguments.seed < 0:
-            raise ConfigError("--seed: must be at least 0")
-        if arguments.generated < 24:
-            raise ConfigError("--generated: must be at least 24")
-        prepare()
-        return run_command(arguments)
-    except ConfigError as error:
-        settings.exit_with(error)
+    return main_of(parser(), argv, run_command)
 
 
 def run_command(arguments: argparse.Namespace) -> int:
@@ -58,6 +46,8 @@ def run_command(arguments: argparse.Namespace) -> int:
     from tf_ccvae.evaluation import page, suite
     from tf_ccvae.files import write_json
 
+    if arguments.generated < 24:
+        raise ConfigError("--generated: must be at least 24")
     console = Console(highlight=False, soft_wrap=True)
     started = time.monotonic()
     try:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tf_ccvae import config as settings
-from tf_ccvae.commands import Parser, read_images, settings_of
+from tf_ccvae.commands import Parser, main_of, read_images, settings_of
 from tf_ccvae.config import ConfigError
-from tf_ccvae.startup import prepare
 
 
 def parser() -> Parser:
@@ -78,16 +77,7 @@ def parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit code: 0, or 2 for bad input."""
-    try:
-        arguments = parser().parse_args(sys.argv[1:] if argv is None else argv)
-        if not arguments.run.is_dir():
-            raise ConfigError(f"{arguments.run}: no such run directory")
-        if arguments.seed < 0:
-            raise ConfigError("--seed: must be at least 0")
-        prepare()
-        return run_command(arguments)
-    except ConfigError as error:
-        settings.exit_with(error)
+    return main_of(parser(), argv, run_command)
 
 
 def run_command(arguments: argparse.Namespace) -> int:
@@ -171,11 +161,11 @@ def _as_floats(images: Any) -> Any:
 def traverse(arguments: argparse.Namespace, model: Any, config: settings.Config, out: Path) -> None:
     import numpy as np
 
-    from tf_ccvae import interventions
+    from tf_ccvae import interventions, label_settings
 
     names = _one_label(arguments, most=2)
     images, titles = _images(arguments, model, config)
-    labels = [model.labels.items[interventions.label_index(model, name)] for name in names]
+    labels = [model.labels.items[label_settings.label_index(model, name)] for name in names]
     starts = arguments.start or ["0"] * len(names)
     ends = arguments.end or [str(label.values - 1) for label in labels]
     for option, given in (("--from", starts), ("--to", ends)):
@@ -236,12 +226,12 @@ def set_labels(arguments: argparse.Namespace, model: Any, config: settings.Confi
 def generate(arguments: argparse.Namespace, model: Any, config: settings.Config, out: Path) -> None:
     import numpy as np
 
-    from tf_ccvae import interventions
+    from tf_ccvae import interventions, label_settings
 
     if arguments.count < 1:
         raise ConfigError("--count: must be at least 1")
     asked = settings_of(arguments.label)
-    values = interventions.choose_values(model, asked, arguments.count, arguments.seed, arguments.unspecified)
+    values = label_settings.choose_values(model, asked, arguments.count, arguments.seed, arguments.unspecified)
     style = read_images([arguments.style], model.image_shape, config)[0] if arguments.style else None
     if style is not None and len(style) != 1:
         raise ConfigError("--style: name one image")

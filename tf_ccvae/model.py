@@ -66,18 +66,13 @@ class CCVAE(LabelledVAE):
         image_shape: tuple[int, int, int],
         labels: Labels | list[dict[str, Any]],
         latents: int = 45,
-        widths: tuple[int, ...] = (),
-        hidden: int = 256,
-        likelihood: str = "laplace",
-        likelihood_scale: float | str = 1.0,
         estimator: str = "exact",
         label_weight: float | None = None,
         independence_weight: float | None = None,
         nodes: int = 64,
         samples: int = 100,
         proposals: int = 16,
-        seed: int = 0,
-        **kwargs: Any,
+        **keywords: Any,
     ):
         labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
         if latents < labels.characteristic:
@@ -87,9 +82,7 @@ class CCVAE(LabelledVAE):
         if estimator not in objective.ESTIMATORS:
             raise ValueError(f"estimator must be one of {', '.join(objective.ESTIMATORS)}, got {estimator!r}")
         weight = objective.default_label_weight(estimator) if label_weight is None else label_weight
-        super().__init__(
-            image_shape, labels, latents, widths, hidden, likelihood, likelihood_scale, weight, seed, **kwargs
-        )
+        super().__init__(image_shape, labels, latents, label_weight=weight, **keywords)
         self.estimator = estimator
         self.nodes = nodes
         self.samples = samples

@@ -178,7 +178,7 @@ def exact(
     likelihood = decode(latents)
     return Terms(
         reconstruction=likelihood.log_prob(image),
-        style_divergence=_style_divergence(posterior, labels),
+        style_divergence=style_divergence(posterior, labels),
         characteristic=tf.reduce_sum(share * bracket, axis=-1),
         label_marginal=tf.where(observed, tf.reduce_sum(chosen * log_marginal, axis=-1), 0.0),
         label_prior=tf.reduce_sum(share * log_label_prior, axis=-1),
@@ -297,7 +297,8 @@ def needed_draws(estimator: str, labels: Labels, samples: int, proposals: int) -
     return proposals if sampled_labels(labels) else 0
 
 
-def _style_divergence(posterior: tfd.Normal, labels: Labels) -> tf.Tensor:
+def style_divergence(posterior: tfd.Normal, labels: Labels) -> tf.Tensor:
+    """KL(q(z_s|x) || N(0, I)) of the latents behind those of the labels, (batch,)."""
     loc, scale = posterior.loc[:, labels.characteristic :], posterior.scale[:, labels.characteristic :]
     return tf.reduce_sum(0.5 * (tf.square(loc) + tf.square(scale) - 1) - tf.math.log(scale), axis=1)
 

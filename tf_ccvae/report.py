@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from tf_ccvae import figures, interventions
+from tf_ccvae import figures, interventions, label_settings
 from tf_ccvae.base import LabelledVAE
 from tf_ccvae.data.dataset import Dataset
 from tf_ccvae.runs import Run
@@ -66,7 +66,7 @@ def draw(model: LabelledVAE, dataset: Dataset, run: Run) -> None:
     pairs = np.stack([images / np.float32(255), rebuilt])
     figures.save(figures.grid(pairs, rows=("test image", "reconstruction")), run.figures / "reconstructions.png")
 
-    values = interventions.sample_labels(model, 4 * PICTURES, seed=0)
+    values = label_settings.sample_labels(model, 4 * PICTURES, seed=0)
     samples = interventions.generate(model, values, seed=0).images.reshape(4, PICTURES, *model.image_shape)
     figures.save(figures.grid(samples, title="samples: y ~ p(y), z ~ p(z|y)"), run.figures / "samples.png")
 
@@ -111,11 +111,14 @@ def summary(console: Console, results: dict[str, Any], run: Run) -> None:
     table.add_row("all", f"{test['accuracy']:.3f}", f"{test['balanced_accuracy']:.3f}", "")
     console.print("\nTest accuracy")
     console.print(table)
+    label = next(iter(test["labels"]), "LABEL")
     console.print(
         f"\nReconstruction error {test['mean_absolute_error']:.4f} per pixel of [0, 1], "
         f"bound {test['bound']:,.1f} nats, {results['training']['seconds']:.0f} s in all.\n"
         f"Figures:      {run.figures}\n"
         f"Model:        {run.model}   keras.models.load_model after import tf_ccvae\n"
+        f"Measure it:   python -m tf_ccvae.evaluate {run.path}\n"
+        f"Use it:       python -m tf_ccvae.intervene {run.path} traverse 0 1 2 --label {label}\n"
         f"Train longer: python -m tf_ccvae.fit --resume {run.path} "
         f"--training.epochs {2 * results['training']['epochs']}\n"
         f"Curves:       tensorboard --logdir {run.tensorboard}"

@@ -26,14 +26,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from rich.console import Console
 from rich.progress import track
 
 from tf_ccvae.data.dataset import SPLITS, DataError, Dataset, Split
+from tf_ccvae.data.images import FORMATS, fitted
 from tf_ccvae.labels import MISSING, Labels
 
-FORMATS = ("PNG", "JPEG", "WEBP", "PPM")  # Pillow's PPM reads PGM
 VALUES = {"1": 1, "0": 0, "-1": MISSING, "": MISSING}
 
 
@@ -279,7 +279,8 @@ def _read_image(path: Path, size: int, channels: int) -> tuple[np.ndarray, bool]
     """uint8 (size, size, channels), and whether the image was smaller than that."""
     try:
         with Image.open(path, formats=FORMATS) as opened:
-            image = _eight_bit(ImageOps.exif_transpose(opened))
+            side = min(opened.size)
+            return fitted(opened, size, size, channels), side < size
     except UnidentifiedImageError:
         raise DataError("is not a PNG, JPEG, WebP or PGM image; convert it or remove its line") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -289,25 +290,3 @@ def _read_image(path: Path, size: int, channels: int) -> tuple[np.ndarray, bool]
     except Exception as error:  # Pillow raises many kinds for a damaged file
         reason = " ".join(str(error).split())
         raise DataError(f"cannot be read ({reason}); replace it or remove its line") from None
-    image = image.convert("L" if channels == 1 else "RGB")
-    width, height = image.size
-    side = min(width, height)
-    if side != size or width != height:
-        left, top = (width - side) / 2, (height - side) / 2
-        # Scaling only the centre equals scaling all of it and cutting: the filter sees the pixels around the box.
-        image = image.resize((size, size), Image.Resampling.LANCZOS, (left, top, left + side, top + side))
-    return np.asarray(image).reshape(size, size, channels), side < size
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """The same image in RGB or 8-bit grey: 16-bit grey scaled down, transparent images laid on white."""
-    if image.mode.startswith("I"):
-        values = np.asarray(image, np.float64)
-        return Image.fromarray(np.rint(values / 257).clip(0, 255).astype(np.uint8))
-    if image.mode == "F":
-        raise DataError("has floating-point pixels; convert it to PNG")
-    if image.has_transparency_data:
-        above = image.convert("RGBA")
-        white = Image.new("RGBA", above.size, "white")
-        return Image.alpha_composite(white, above).convert("RGB")
-    return image.convert("RGB") if image.mode not in ("L", "RGB") else image

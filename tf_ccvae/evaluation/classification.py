@@ -20,7 +20,7 @@ from tf_ccvae.evaluation.intervals import combine
 from tf_ccvae.labels import MISSING, Labels
 
 BINS = 15
-DRAWS = 60
+DRAWS = 200
 MEASURES = ("accuracy", "balanced_accuracy", "auroc", "average_precision", "calibration_error")
 
 

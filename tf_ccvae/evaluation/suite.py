@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_ccvae import interventions
+from tf_ccvae import interventions, label_settings
 from tf_ccvae.base import LabelledVAE
 from tf_ccvae.data.dataset import Dataset
 from tf_ccvae.evaluation import (
@@ -115,7 +115,7 @@ def evaluate(
     )
 
     report("generated images")
-    asked = interventions.choose_values(model, {}, generated, seed)
+    asked = label_settings.choose_values(model, {}, generated, seed)
     made = interventions.generate(model, asked, seed)
     results["generation"] = generation.measure(
         labels,

@@ -15,7 +15,7 @@ themselves and were given a donor's characteristic, and its reading is scored ag
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -113,6 +113,28 @@ def _scored(truth: np.ndarray, predicted: np.ndarray, categorical: bool, seed: i
     return score(np.arange(len(truth))), np.array(draws)
 
 
+class _Label(NamedTuple):
+    """A label's scores by factor, and bootstrap draws of their mean."""
+
+    name: str
+    factors: dict[str, Any]
+    draws: np.ndarray
+
+
+def _summary(labels: list[_Label], score: str, more: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Means over factors of the score, with intervals, and of `more` without them; per label and over labels."""
+
+    def mean(label: _Label, key: str) -> float:
+        return float(np.mean([x[key] for x in label.factors.values()]))
+
+    means = np.array([mean(label, score) for label in labels])
+    draws = np.array([label.draws for label in labels]).reshape(len(labels), DRAWS).T
+    result = combine(means, draws, [label.name for label in labels])
+    for label in labels:
+        result["labels"][label.name] |= {key: mean(label, key) for key in more} | {"factors": label.factors}
+    return result
+
+
 def measure(
     characteristic: np.ndarray,
     style: np.ndarray,
@@ -139,7 +161,7 @@ def measure(
       `mean`, `low`, `high` and `labels` of the characteristic latents' capture; each label also has `style` and
       `label_alone`, its `factors` with every predictor's score, and the number of `examples`.
     """
-    names, scores, draws, details = [], [], [], []
+    labels = []
     for name, (value, belonging) in label_factors.items():
         rows = np.flatnonzero(truth[:, columns[name]] == value)
         sources = {"characteristic": characteristic[:, slices[name]], "style": style}
@@ -164,17 +186,8 @@ def measure(
             entry["label_alone"], _ = _scored(target, alone, categorical, seed)
             found[factor] = entry
         if found:
-            names.append(name)
-            scores.append(np.mean([x["characteristic"] for x in found.values()]))
-            draws.append(np.mean(sampled, axis=0))
-            details.append(found)
-    result = combine(np.array(scores), np.array(draws).reshape(len(names), DRAWS).T, names)
-    for name, found in zip(names, details, strict=True):
-        entry = result["labels"][name]
-        entry["style"] = float(np.mean([x["style"] for x in found.values()]))
-        entry["label_alone"] = float(np.mean([x["label_alone"] for x in found.values()]))
-        entry["factors"] = found
-    return result
+            labels.append(_Label(name, found, np.mean(sampled, axis=0)))
+    return _summary(labels, "characteristic", ("style", "label_alone"))
 
 
 def after_swap(
@@ -194,7 +207,7 @@ def after_swap(
       of its reading of the donor's reconstruction (`reconstruction`).
     """
     random = np.random.default_rng(seed)
-    names, scores, draws, details = [], [], [], []
+    labels = []
     for index, name in enumerate(model.labels.names):
         if name not in label_factors:
             continue
@@ -233,11 +246,5 @@ def after_swap(
                     sampled.append(entry_draws)
             found[factor] = entry
         if found:
-            names.append(name)
-            scores.append(np.mean([x["donor"] for x in found.values()]))
-            draws.append(np.mean(sampled, axis=0))
-            details.append(found)
-    result = combine(np.array(scores), np.array(draws).reshape(len(names), DRAWS).T, names)
-    for name, found in zip(names, details, strict=True):
-        result["labels"][name]["factors"] = found
-    return result
+            labels.append(_Label(name, found, np.mean(sampled, axis=0)))
+    return _summary(labels, "donor")
