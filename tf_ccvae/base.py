@@ -90,6 +90,7 @@ class LabelledVAE(keras.Model, abc.ABC):
         image_shape: tuple[int, int, int],
         labels: Labels | list[dict[str, Any]],
         latents: int = 45,
+        *,
         widths: tuple[int, ...] = (),
         hidden: int = 256,
         likelihood: str = "laplace",

@@ -66,6 +66,7 @@ class CCVAE(LabelledVAE):
         image_shape: tuple[int, int, int],
         labels: Labels | list[dict[str, Any]],
         latents: int = 45,
+        *,
         estimator: str = "exact",
         label_weight: float | None = None,
         independence_weight: float | None = None,

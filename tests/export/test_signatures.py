@@ -164,7 +164,7 @@ def test_larger_picture_files_are_brought_to_size(uses, tiny):
 def test_decoders_of_every_likelihood_convert_and_give_the_mean(likelihood):
     from onnxruntime import InferenceSession
 
-    made = CCVAE((28, 28, 1), Labels.of_binary(["a"]), 3, (4, 4, 4), 8, likelihood=likelihood)
+    made = CCVAE((28, 28, 1), Labels.of_binary(["a"]), latents=3, widths=(4, 4, 4), hidden=8, likelihood=likelihood)
     decoder = next(x for x in of_format(table(made), "onnx") if x.name == "decoder")
     description = {
         "labels": [],

@@ -50,6 +50,7 @@ class M2(Baseline):
         image_shape: tuple[int, int, int],
         labels: Labels | list[dict[str, Any]],
         latents: int = 45,
+        *,
         hidden: int = 256,
         **keywords: Any,
     ):
