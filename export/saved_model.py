@@ -15,7 +15,10 @@ DEFAULT = "classify"  # also called serving_default
 
 
 def write(signatures: tuple[Signature, ...], description: Mapping[str, Any], folder: Path) -> None:
-    """Writes a SavedModel with every signature of the table and `describe`.
+    """Writes a SavedModel with every signature of the table, `describe` and `describe_rows`.
+
+    TensorFlow Serving runs a signature without inputs neither over REST nor with batching; `describe_rows` is what a
+    client asks there.
 
     Args:
       signatures: the table, of a model in float32.
@@ -27,6 +30,10 @@ def write(signatures: tuple[Signature, ...], description: Mapping[str, Any], fol
     holder.weights = list({id(x): x for one in traced.values() for x in one.variables}.values())
     text = json.dumps(description)
     traced["describe"] = tf.function(lambda: describe(description, text), input_signature=[]).get_concrete_function()
+    traced["describe_rows"] = tf.function(
+        lambda row: {"ccvae_json": tf.fill(tf.shape(row), text)},
+        input_signature=[tf.TensorSpec((None,), tf.int32, name="row")],
+    ).get_concrete_function()
     tf.saved_model.save(holder, str(folder), signatures={**traced, "serving_default": traced[DEFAULT]})
     extra = folder / "assets.extra"
     extra.mkdir()

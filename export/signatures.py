@@ -198,7 +198,7 @@ def continuous_bernoulli_mean(logits: tf.Tensor) -> tf.Tensor:
 
 
 def table(model: CCVAE, layout: str = "nhwc") -> tuple[Signature, ...]:
-    """Everything that is exported but `describe`, which needs no model: see `saved_model`.
+    """Everything that is exported but `describe` and `describe_rows`, which need no model: see `saved_model`.
 
     Args:
       model: in float32.

@@ -147,18 +147,10 @@ class CCVAEClient:
         """The content of ccvae.json.
 
         Raises:
-          BadInput: the server cannot give it (TensorFlow Serving runs a signature without inputs neither over REST nor
-            with batching); give `description`.
+          SignatureUnknown: the model on the server is not one of `python -m export`; give `description`.
         """
         if self.description is None:
-            inputs = {
-                name: np.zeros([1, *shape[1:]], dtype)
-                for name, (dtype, shape) in self._specification("describe").inputs.items()
-            }
-            try:
-                text = self._predict("describe", inputs).outputs["ccvae_json"][0]
-            except BadInput as error:
-                raise BadInput(f"{error}; this server cannot describe its model, give ccvae.json") from None
+            text = self._predict("describe_rows", {"row": np.zeros(1, np.int32)}).outputs["ccvae_json"][0]
             self.description = json.loads(text)
         return self.description
 

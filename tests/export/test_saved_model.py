@@ -24,6 +24,7 @@ SIGNATURES = {
         set(),
         {"label_names", "label_kinds", "label_latents", "image_shape", "version", "ccvae_json"},
     ),
+    "describe_rows": ({"row"}, {"ccvae_json"}),
 }
 
 
@@ -52,6 +53,8 @@ def test_describe_says_what_the_labels_and_images_are(loaded, exported):
     assert said["label_names"] == [b"Top", b"Bright"] and said["label_kinds"] == [b"binary"] * 2
     assert said["label_latents"] == [[0, 2], [2, 4]] and said["image_shape"] == [28, 28, 1] and said["version"] == [1]
     assert json.loads(said["ccvae_json"][0]) == json.loads((exported.folder / "ccvae.json").read_text())
+    rows = loaded.signatures["describe_rows"](row=tf.zeros(3, tf.int32))["ccvae_json"].numpy().tolist()
+    assert rows == said["ccvae_json"] * 3
 
 
 def test_sidecar_is_among_the_extra_assets(exported):

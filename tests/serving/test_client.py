@@ -155,9 +155,10 @@ def test_labels_are_named_by_name_or_number(double, pixels, description):
                 client.set_labels(pixels[:1], labels)
 
 
-def test_a_server_without_batching_describes_its_model_over_grpc(double, description):
-    with ServerDouble(double.config) as plain, CCVAEClient(plain.grpc) as client:
-        assert client.describe() == description
+def test_a_server_describes_its_model_over_grpc_and_rest(double, description):
+    for target in (double.grpc, double.rest):
+        with CCVAEClient(target) as client:
+            assert client.describe() == description
 
 
 # The command line -----------------------------------------------------------------------------------------------------
