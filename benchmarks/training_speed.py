@@ -45,18 +45,18 @@ def our_step(variant: str, labelled: bool, batch: int) -> Callable[[], int]:
     from tf_ccvae.startup import prepare
 
     prepare()
-    import keras
     import tensorflow as tf
 
     from tf_ccvae.labels import Labels
     from tf_ccvae.model import CCVAE, pixels
+    from tf_ccvae.optimizers import FusedAdam
 
     options: dict[str, Any] = dict(VARIANTS[variant])
     names = Labels.of_binary(f"label{i}" for i in range(LABELS))
     weight = options.pop("independence_weight", 0.0)
     dtype = options.pop("dtype", "float32")
     model = CCVAE((SIZE, SIZE, 3), names, latents=LATENTS, independence_weight=weight, dtype=dtype)
-    model.compile(optimizer=keras.optimizers.Adam(1e-3), **options)
+    model.compile(optimizer=FusedAdam(1e-3), **options)
     model.optimizer.build(model.trainable_variables)
     image, values = example_batch(batch)
     data = {

@@ -68,6 +68,22 @@ class WholeConv2DTranspose(keras.layers.Conv2DTranspose):
 
 
 @keras.saving.register_keras_serializable("tf_ccvae")
+class ImageConv2DTranspose(keras.layers.Conv2DTranspose):
+    """A transposed convolution to an image, its bias repeated to the size of the image before it is added.
+
+    Same weights and result as `keras.layers.Conv2DTranspose`, but the gradient of the bias is summed over the batch
+    first: TensorFlow's own kernel, which sums over all pixels at once, is slow where there are only three channels (3 ms
+    of a training step on 64 images, against 0.5 ms).
+    """
+
+    def call(self, inputs: Any) -> Any:
+        image = keras.ops.conv_transpose(inputs, self.kernel, strides=self.strides, padding=self.padding)
+        _, height, width, channels = image.shape
+        flat = tf.reshape(image, [-1, height * width * channels]) + tf.tile(self.bias, [height * width])
+        return self.activation(tf.reshape(flat, [-1, height, width, channels]))
+
+
+@keras.saving.register_keras_serializable("tf_ccvae")
 class Encoder(keras.layers.Layer):
     """Image to features.
 
@@ -152,9 +168,10 @@ class Decoder(keras.layers.Layer):
         self.unflatten = keras.layers.Reshape((1, 1, hidden), dtype=policy)
         self.to_image = WholeConv2DTranspose(widths[-1], 4, padding="valid", activation="relu", dtype=policy)
         self.convolutions = [
-            keras.layers.Conv2DTranspose(width, 4, strides=2, padding="same", activation=activation, dtype=policy)
-            for width, activation in [*((w, "relu") for w in widths[-2::-1]), (image_shape[2], None)]
+            keras.layers.Conv2DTranspose(width, 4, strides=2, padding="same", activation="relu", dtype=policy)
+            for width in widths[-2::-1]
         ]
+        self.convolutions.append(ImageConv2DTranspose(image_shape[2], 4, strides=2, padding="same", dtype=policy))
         decoded = _SMALLEST * 2 ** len(widths)
         before = (decoded - image_shape[0]) // 2
         after = decoded - image_shape[0] - before

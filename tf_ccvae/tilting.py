@@ -295,7 +295,8 @@ def _logistic_draw(loc: tf.Tensor, scale: tf.Tensor, uniform: tf.Tensor) -> tf.T
 
 def _find_cell(mass: tf.Tensor, uniform: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """The cell in which a cumulative sum reaches `uniform`, the mass inside and below, and `uniform` after rounding."""
-    upper = tf.cumsum(mass, axis=-1)
+    below_or_here = tf.constant(np.triu(np.ones((CELLS, CELLS))), mass.dtype)
+    upper = tf.matmul(mass, below_or_here)  # the cumulative sum, which TensorFlow's own kernel takes twice as long for
     uniform = uniform * upper[..., -1]  # which is not quite 1 after rounding
     cell = tf.reduce_sum(tf.cast(upper < uniform[..., None], tf.int32), axis=-1)
     inside = tf.gather(mass, cell, axis=-1, batch_dims=2)
