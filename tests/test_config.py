@@ -8,6 +8,7 @@ from tf_ccvae.config import Config, ConfigError, check_data, check_latents, pars
 from tf_ccvae.labels import Labels
 
 ROOT = Path(__file__).resolve().parent.parent
+SOURCES = "avatars, folder, celeba, chexpert, mnist, fashion_mnist, tfds:<name>, huggingface:<name or folder>"
 
 
 def refusal(capsys, *argv):
@@ -45,7 +46,7 @@ def test_default_file_gives_the_avatars_run():
 
 @pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda file: file.name)
 def test_every_config_in_the_repository_loads(file):
-    assert Config.from_yaml(file).data.name in ("avatars", "folder")
+    assert Config.from_yaml(file) != Config()
 
 
 def test_defaults_without_a_file_equal_those_of_an_empty_file(yaml_file):
@@ -68,6 +69,27 @@ def test_last_of_two_equal_arguments_counts():
 )
 def test_encoder_widths_on_the_command_line(text, value):
     assert read(["--model.encoder-widths", text]).config.model.encoder_widths == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("[Smiling, Young]", ("Smiling", "Young")),
+        ("Smiling,Young", ("Smiling", "Young")),
+        ("Pleural Effusion", ("Pleural Effusion",)),
+        ("[No, 5, 1e3]", ("No", "5", "1e3")),
+        ("['a, b', c]", ("a, b", "c")),
+        ("[]", ()),
+    ],
+)
+def test_label_names_on_the_command_line(text, value):
+    assert read(["--data.label-names", text]).config.data.label_names == value
+
+
+@pytest.mark.parametrize("name", ["celeba", "mnist", "fashion_mnist", "tfds:oxford_flowers102", "huggingface:a/b-c"])
+def test_names_of_data_that_are_accepted(yaml_file, name):
+    assert read(["--data.name", name]).config.data.name == name
+    assert Config.from_yaml(yaml_file(f"data: {{name: '{name}'}}\n")).data.name == name
 
 
 @pytest.mark.parametrize(
@@ -101,7 +123,14 @@ def test_yaml_round_trip_keeps_every_setting(tmp_path):
         {
             "name": "1e3",
             "seed": 5,
-            "data": {"name": "folder", "images": "a/b", "labels": "c.csv", "image_size": 28, "labelled_share": 0.25},
+            "data": {
+                "name": "folder",
+                "images": "a/b",
+                "labels": "c.csv",
+                "image_size": 28,
+                "labelled_share": 0.25,
+                "label_names": ["No", "5", "a, b"],
+            },
             "model": {"encoder_widths": [8, 16], "likelihood_scale": "learned"},
             "training": {"learning_rate": 1e-7, "clip_norm": 2.5, "early_stopping": 4, "jit": True},
         }
@@ -221,7 +250,38 @@ def test_paths_are_relative_to_the_current_directory(yaml_file, tmp_path):
             ["--data.name", "folder"],
             "--data.images: missing; --data.name folder needs --data.images, --data.labels",
         ),
-        (["--data.name", "foldr"], "--data.name: 'foldr' is not one of avatars, folder; did you mean folder?"),
+        (["--data.name", "foldr"], f"--data.name: 'foldr' is not one of {SOURCES}; did you mean folder?"),
+        (
+            ["--data.name", "fashion-mnist"],
+            f"--data.name: 'fashion-mnist' is not one of {SOURCES}; did you mean fashion_mnist?",
+        ),
+        (["--data.name", "tfds:"], f"--data.name: 'tfds:' is not one of {SOURCES}; did you mean tfds:<name>?"),
+        (["--data.name", "chexpert"], "--data.path: missing; --data.name chexpert needs --data.path"),
+        (
+            ["--data.name", "chexpert", "--data.path", "gone"],
+            f"--data.path: gone: no such folder (current directory: {Path.cwd()})",
+        ),
+        (
+            ["--data.name", "celeba", "--data.path", "gone"],
+            f"--data.path: gone: no such folder (current directory: {Path.cwd()})",
+        ),
+        (
+            ["--data.path", "."],
+            "--data.path: not used with --data.name avatars; "
+            "set --data.name one of celeba, chexpert, mnist, fashion_mnist, tfds, huggingface",
+        ),
+        (
+            ["--data.name", "celeba", "--data.uncertain", "positive"],
+            "--data.uncertain: not used with --data.name celeba; set --data.name chexpert",
+        ),
+        (
+            ["--data.uncertain", "postive"],
+            "--data.uncertain: 'postive' is not one of missing, positive, negative; did you mean positive?",
+        ),
+        (
+            ["--data.label-names", "[{a: b}]"],
+            "--data.label-names: '[{a: b}]' is not a list of names such as [Smiling, Young]",
+        ),
         (
             ["--data.images", "photos"],
             "--data.images: not used with --data.name avatars; set --data.name folder",
@@ -257,6 +317,10 @@ def test_wrong_command_line_gives_one_line_that_names_the_argument(capsys, argv,
         ("seed: 2020-01-01", "seed: '2020-01-01' is not an integer"),
         ("name: 3", "name: 3 is not text"),
         ("data: {images: 3}", "data.images: 3 is not a path or null"),
+        ("data: {label_names: Smiling}", "data.label_names: 'Smiling' is not a list of names such as [Smiling, Young]"),
+        ("data: {label_names: [1]}", "data.label_names: [1] is not a list of names such as [Smiling, Young]"),
+        ("data: {name: chexpert, path: x.yaml}", "data.path: x.yaml: no such folder"),
+        ("data: {name: 3}", f"data.name: 3 is not one of {SOURCES}"),
         (
             "model: {likelihood: laplac}",
             "model.likelihood: 'laplac' is not one of laplace, gaussian, bernoulli, continuous_bernoulli; "

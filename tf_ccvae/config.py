@@ -44,14 +44,35 @@ class Settings(BaseModel):
 Above0 = Annotated[float, Field(gt=0)]
 Between0And1 = Annotated[float, Field(gt=0, lt=1)]
 AtLeast1 = Annotated[int, Field(ge=1)]
+Catalogued = Annotated[
+    str, Field(pattern=r"^(tfds|huggingface):.+$", examples=["tfds:<name>", "huggingface:<name or folder>"])
+]
 
 
 class Data(Settings):
     """Where images and labels come from, and how many of the labels are seen in training."""
 
-    name: Literal["avatars", "folder"] = Field(
+    name: Literal["avatars", "folder", "celeba", "chexpert", "mnist", "fashion_mnist"] | Catalogued = Field(
         default="avatars",
-        description="source: avatars (faces drawn on this machine) or folder (your images and a CSV file)",
+        description="source: avatars (faces drawn on this machine), folder (your images and a CSV file), celeba, "
+        "chexpert, mnist, fashion_mnist, tfds:<name> (tensorflow-datasets) or huggingface:<name or folder>; "
+        "docs/data.md says what each needs",
+    )
+    path: Path | None = Field(
+        default=None,
+        description="folder with the raw files of celeba, chexpert, mnist or fashion_mnist, with a data set for "
+        "huggingface, or data_dir for tfds; null to go through tensorflow-datasets' own folder, not for chexpert; "
+        "relative to the current directory",
+    )
+    label_names: tuple[str, ...] = Field(
+        default=(),
+        description="labels to use, in this order, such as [Smiling, Young]; empty for the default of the source",
+    )
+    uncertain: Literal["missing", "positive", "negative"] = Field(
+        default="missing", description="what a label is that the report calls uncertain, for chexpert"
+    )
+    unmentioned: Literal["missing", "negative"] = Field(
+        default="missing", description="what a label is that the report does not mention, for chexpert"
     )
     images: Path | None = Field(
         default=None, description="folder of images, for folder; relative to the current directory"
@@ -79,12 +100,21 @@ class Data(Settings):
     )
     validation_fraction: Between0And1 = Field(
         default=0.1,
-        description="share of examples for validation, above 0 and below 1, for folder without a column 'split'",
+        description="share of examples for validation, above 0 and below 1, where the source has no such split",
     )
     test_fraction: Between0And1 = Field(
         default=0.1,
-        description="share of examples for the test, above 0 and below 1, for folder without a column 'split'",
+        description="share of examples for the test, above 0 and below 1, where the source has no such split",
     )
+
+
+USED_BY = {  # which sources read a setting; refused with the others
+    "images": ("folder",),
+    "labels": ("folder",),
+    "path": ("celeba", "chexpert", "mnist", "fashion_mnist", "tfds", "huggingface"),
+    "uncertain": ("chexpert",),
+    "unmentioned": ("chexpert",),
+}
 
 
 class Model(Settings):
@@ -305,20 +335,24 @@ def check_data(config: Config, overrides: Iterable[str] = (), file: Path | None 
         where = f"{file}: " if file else ""
         raise ConfigError(f"{_option(setting) if setting in overrides else where + setting}: {what}")
 
-    if data.name == "folder":
-        for setting, value in (("data.images", data.images), ("data.labels", data.labels)):
-            if value is None:
-                raise ConfigError(f"{_option(setting)}: missing; --data.name folder needs --data.images, --data.labels")
-        if data.images is not None and not data.images.is_dir():
-            fail("data.images", f"{data.images}: no such folder (current directory: {Path.cwd()})")
-        if data.labels is not None and not data.labels.is_file():
-            fail("data.labels", f"{data.labels}: no such file (current directory: {Path.cwd()})")
-        if data.validation_fraction + data.test_fraction >= 1:
-            fail("data.validation_fraction", "together with data.test_fraction must leave examples for training")
-    else:
-        for setting, value in (("data.images", data.images), ("data.labels", data.labels)):
-            if value is not None:
-                fail(setting, f"not used with --data.name {data.name}; set --data.name folder")
+    wanted = {"folder": ("images", "labels"), "chexpert": ("path",)}.get(data.name, ())
+    if any(getattr(data, setting) is None for setting in wanted):
+        missing = next(setting for setting in wanted if getattr(data, setting) is None)
+        needed = ", ".join(_option(f"data.{setting}") for setting in wanted)
+        raise ConfigError(f"{_option(f'data.{missing}')}: missing; --data.name {data.name} needs {needed}")
+    for setting, users in USED_BY.items():
+        value = getattr(data, setting)
+        if value != Data.model_fields[setting].default and data.name.partition(":")[0] not in users:
+            one = users[0] if len(users) == 1 else f"one of {', '.join(users)}"
+            fail(f"data.{setting}", f"not used with --data.name {data.name}; set --data.name {one}")
+    for setting in ("images", "path"):
+        value = getattr(data, setting)
+        if value is not None and not value.is_dir():
+            fail(f"data.{setting}", f"{value}: no such folder (current directory: {Path.cwd()})")
+    if data.labels is not None and not data.labels.is_file():
+        fail("data.labels", f"{data.labels}: no such file (current directory: {Path.cwd()})")
+    if data.name == "folder" and data.validation_fraction + data.test_fraction >= 1:
+        fail("data.validation_fraction", "together with data.test_fraction must leave examples for training")
 
 
 def flatten(config: Config) -> dict[str, Any]:
@@ -435,12 +469,14 @@ def _value(text: str, field: FieldInfo) -> Any:
     kinds = list(_kinds(field.annotation))
     if text == "null" and types.NoneType in kinds:
         return None
-    if any(kind in (str, Path) for kind in kinds):
+    if any(kind in (str, Path) for kind in kinds) or all(isinstance(kind, str) for kind in kinds):
         return text
+    loader: type[yaml.BaseLoader | yaml.SafeLoader] = _Loader
     if tuple in kinds:
         text = f"[{text.removeprefix('[').removesuffix(']')}]"
+        loader = yaml.BaseLoader if str in get_args(field.annotation) else _Loader  # a name may look like a number
     try:
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=loader)
     except yaml.YAMLError:
         return text
 
@@ -531,10 +567,12 @@ def _fields(settings: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _kinds(annotation: Any) -> Iterator[Any]:
-    """The types and literal values that an annotation allows, such as float and "auto"."""
+    """The types and literal values that an annotation allows, such as float and "auto"; text by its examples."""
     origin = get_origin(annotation)
     if origin is Annotated:
-        yield from _kinds(get_args(annotation)[0])
+        kind, *details = get_args(annotation)
+        examples = [text for detail in details for text in getattr(detail, "examples", None) or ()]
+        yield from examples or _kinds(kind)
     elif origin in (Union, types.UnionType):
         for part in get_args(annotation):
             yield from _kinds(part)
@@ -599,6 +637,8 @@ def _expected(annotation: Any, value: Any) -> str:
     literal = [str(kind) for kind in kinds if not isinstance(kind, type)]
     if choices := _choices(annotation):
         text = f"a list of {', '.join(choices)}"
+    elif str in get_args(annotation):
+        text = "a list of names such as [Smiling, Young]"
     elif len(literal) == len(kinds):
         text = f"one of {', '.join(literal)}"
     else:

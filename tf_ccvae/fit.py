@@ -12,6 +12,7 @@ INTERRUPTED = 130  # exit code after Ctrl-C
 MAY_CHANGE = (  # when a run is continued
     "data.images",
     "data.labels",
+    "data.path",
     "objective.label_weight",
     "training.epochs",
     "training.learning_rate",

@@ -1,7 +1,8 @@
 """What every data source returns: images, labels with missing ones marked, and what the labels are."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -66,3 +67,36 @@ class Dataset:
         if name not in SPLITS:
             raise DataError(f"no split {name!r}; choose one of {', '.join(SPLITS)}")
         return getattr(self, name)
+
+    def with_labels(self, names: Sequence[str]) -> "Dataset":
+        """The same data set with these labels alone, in this order.
+
+        Raises:
+          DataError: a name is given twice or is not a label of the data set.
+        """
+        if tuple(names) == self.labels.names:
+            return self
+        columns = columns_of(names, self.labels.names)
+
+        def part(split: Split) -> Split:
+            return replace(split, labels=np.ascontiguousarray(split.labels[:, columns]))
+
+        labels = Labels(tuple(self.labels.items[i] for i in columns))
+        splits = {name: part(self.split(name)) for name in SPLITS}
+        return replace(self, labels=labels, **splits)
+
+
+def columns_of(names: Sequence[str], known: Sequence[str]) -> list[int]:
+    """The position of each name among the known ones.
+
+    Raises:
+      DataError: a name is given twice or is not known.
+    """
+    for i, name in enumerate(names):
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"choose from {', '.join(known)}"
+            raise DataError(f"data.label_names: no label {name!r}; {hint}")
+        if name in names[:i]:
+            raise DataError(f"data.label_names: {name!r} is given twice; remove one")
+    return [known.index(name) for name in names]

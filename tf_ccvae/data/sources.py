@@ -1,25 +1,40 @@
 """From data settings to a data set."""
 
+from collections.abc import Callable
+
 from tf_ccvae.config import Data
-from tf_ccvae.data import avatars, folder
 from tf_ccvae.data.dataset import DataError, Dataset
+
+# Sources are imported when they are asked for: some need packages or much time.
 
 
 def load(data: Data, seed: int, progress: bool = False) -> Dataset:
-    """The data set that the settings name.
+    """The data set that the settings name, with the labels that they name.
 
     Args:
       data: the settings.
-      seed: of the random splits of a folder. The drawn faces are the same for every seed.
-      progress: show a progress bar while drawing or decoding.
+      seed: of random splits. The drawn faces are the same for every seed.
+      progress: show a progress bar while drawing, decoding or downloading.
 
     Raises:
       DataError: the data are missing or malformed.
     """
-    if data.name == "avatars":
-        if data.channels != 3:
-            raise DataError("data.channels: the avatars are drawn in colour; set data.channels to 3")
-        return avatars.load(image_size=data.image_size, examples=data.examples, progress=progress)
+    source, _, name = data.name.partition(":")
+    dataset = LOADERS[source](data, name, seed, progress)
+    return dataset.with_labels(data.label_names) if data.label_names else dataset
+
+
+def _avatars(data: Data, name: str, seed: int, progress: bool) -> Dataset:
+    from tf_ccvae.data import avatars
+
+    if data.channels != 3:
+        raise DataError("data.channels: the avatars are drawn in colour; set data.channels to 3")
+    return avatars.load(image_size=data.image_size, examples=data.examples, progress=progress)
+
+
+def _folder(data: Data, name: str, seed: int, progress: bool) -> Dataset:
+    from tf_ccvae.data import folder
+
     if data.images is None or data.labels is None:
         raise DataError("data.images and data.labels: both are needed with data.name folder")
     return folder.load(
@@ -32,3 +47,17 @@ def load(data: Data, seed: int, progress: bool = False) -> Dataset:
         seed=seed,
         progress=progress,
     )
+
+
+def _idx(data: Data, name: str, seed: int, progress: bool) -> Dataset:
+    from tf_ccvae.data import idx
+
+    return idx.load(data.path, data.name, data.image_size, data.channels, data.validation_fraction, seed, progress)
+
+
+LOADERS: dict[str, Callable[[Data, str, int, bool], Dataset]] = {
+    "avatars": _avatars,
+    "folder": _folder,
+    "mnist": _idx,
+    "fashion_mnist": _idx,
+}
