@@ -1,14 +1,18 @@
-"""What the benchmarks share: the machine's name, results that can be continued, tables."""
+"""What the benchmarks share: the machine's name, results that can be continued, tables, ratios to earlier results."""
 
+import contextlib
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).resolve().parent / "results"
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+SLOWER = 1.10  # time over what it was before: above this it is called a regression
 
 
 def machine() -> dict[str, Any]:
@@ -46,3 +50,69 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def last_committed(name: str, where: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The results of a benchmark in the last commit.
+
+    Args:
+      name: file in benchmarks/results with `machine` and `results`, such as training_speed.json.
+      where: the present machine, as `machine` says.
+
+    Returns:
+      Its `results`; empty if there are none, or if they are from another machine.
+    """
+    shown = git("show", f"HEAD:benchmarks/results/{name}")
+    if shown.returncode:
+        return {}
+    content = json.loads(shown.stdout)
+    same = all(content["machine"].get(part) == where[part] for part in ("processor", "cores", "gpus"))
+    return dict(content["results"]) if same else {}
+
+
+def ratios(results: Mapping[str, Any], before: Mapping[str, Any], measure: str = "median") -> dict[str, float]:
+    """Time now over time before, for every row that both have."""
+    return {key: row[measure] / before[key][measure] for key, row in results.items() if key in before}
+
+
+def verdict(found: Mapping[str, float], before: str) -> str:
+    """One line about ratios of times: which are more than 10 % slower, or that none is.
+
+    Args:
+      found: ratio by row; may be empty.
+      before: what was compared with, such as "the last committed results".
+    """
+    if not found:
+        return f"Not compared with {before}: there are none from this machine."
+    slower = [f"{key} ({ratio:.2f})" for key, ratio in found.items() if ratio > SLOWER]
+    if slower:
+        return f"WARNING: more than 10 % slower than {before}: {', '.join(slower)}"
+    return f"No row is more than 10 % slower than {before}."
+
+
+def ratio_cell(found: Mapping[str, float], key: str) -> str:
+    return f"{found[key]:.2f}" if key in found else "-"
+
+
+@contextlib.contextmanager
+def worktree(revision: str) -> Iterator[Path]:
+    """A revision of this repository in a temporary folder, which is removed at the end.
+
+    Raises:
+      SystemExit: there is no such revision.
+    """
+    if git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").returncode:
+        raise SystemExit(f"error: --against: {revision}: no such revision")
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary) / "then"
+        made = git("worktree", "add", "--detach", str(place), revision)
+        if made.returncode:
+            raise SystemExit(f"error: --against: {' '.join(made.stderr.split())}")
+        try:
+            yield place
+        finally:
+            git("worktree", "remove", "--force", str(place))

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import RESULTS, machine, table
+from benchmarks.common import RESULTS, last_committed, machine, ratio_cell, ratios, table, verdict
 from benchmarks.training_speed import measure
 from export import verify
 from tf_ccvae.files import write_json, write_text
@@ -244,8 +244,10 @@ def write(results: dict[str, Any], folder: Path) -> None:
     """The numbers as JSON and as tables."""
     where = machine()
     text = ["# Exported models in each runtime", "", "Made by `python -m benchmarks.runtimes`; see its docstring.", ""]
-    text += [f"Machine: {where}", ""]
+    since = ratios(results, last_committed("runtimes.json", where))
+    text += [f"Machine: {where}", "", verdict(since, "the last committed results"), ""]
     header = ["runtime", "ms a call (median)", "ms (range)", "images/s", "SavedModel's time / this", "error"]
+    header.append("time / committed")
     for graph, batch in sorted({tuple(key.split("/")[:2]) for key in results}, key=lambda x: (x[0], int(x[1]))):
         start = f"{graph}/{batch}/"
         rows = {key.removeprefix(start): row for key, row in results.items() if key.startswith(start)}
@@ -257,6 +259,7 @@ def write(results: dict[str, Any], folder: Path) -> None:
                 f"{int(batch) / row['median']:.0f}",
                 f"{rows[BASE]['median'] / row['median']:.2f}",
                 f"{row['error']:.1e}",
+                ratio_cell(since, start + name),
             ]
             for name, row in rows.items()
         ]

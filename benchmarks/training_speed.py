@@ -1,4 +1,4 @@
-"""How fast is a training step? `python -m benchmarks.training_speed [--official PATH]`
+"""How fast is a training step? `python -m benchmarks.training_speed [--official PATH] [--against REVISION]`
 
 Images per second and peak memory of the labelled and the unlabelled step at batch 64 and 200: compiled graph of the
 objective alone, the same with the penalty on shared label information, XLA, ten steps per execution, bfloat16; and, for
@@ -6,9 +6,15 @@ scale, forward and backward through the convolutions alone. PATH is a checkout o
 the `sup` and `unsup` steps of that program (PyTorch must be installed) are timed too, in turns with ours: every variant
 runs in a process of its own, all wait while one works, and the rounds go over all variants again and again. Nothing
 else should run on the machine.
+
+Every time is also divided by that of the last committed results, if they are from this machine. Machines drift, though:
+`--against REVISION` times the graph step of that revision of this repository too, in turns with the present one, and
+gives the ratio from one and the same run.
 """
 
 import argparse
+import contextlib
+import importlib
 import multiprocessing
 import resource
 import sys
@@ -21,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import RESULTS, machine, table
+from benchmarks.common import RESULTS, last_committed, machine, ratio_cell, ratios, table, verdict, worktree
 from tf_ccvae.files import write_json, write_text
 
 LABELS, LATENTS, SIZE = 18, 45, 64
@@ -80,6 +86,17 @@ def our_step(variant: str, labelled: bool, batch: int) -> Callable[[], int]:
     model.make_train_function()
     step = model.train_function
     return lambda: (float(step(iterator)["loss"]), int(options.get("steps_per_execution", 1)))[1]
+
+
+def step_there(place: str, variant: str, labelled: bool, batch: int) -> Callable[[], int]:
+    """`our_step` of the checkout in `place`, with all that it imports from there."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("benchmarks", "tf_ccvae")]:
+        del sys.modules[name]
+    sys.path.insert(0, place)
+    module = importlib.import_module("benchmarks.training_speed")
+    assert Path(module.__file__ or "").is_relative_to(place)
+    step: Callable[[], int] = module.our_step(variant, labelled, batch)
+    return step
 
 
 def official_step(path: str, labelled: bool, batch: int) -> Callable[[], int]:
@@ -164,46 +181,75 @@ def measure(jobs: dict[tuple[str, bool], tuple[Any, ...]], rounds: int, seconds:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--official", type=Path, help="checkout of github.com/thwjoy/ccvae_pytorch")
+    parser.add_argument("--against", metavar="REVISION", help="also time the graph step of this revision, in turns")
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 200])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=2.0, help="of steps per variant and round")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
-    results, text = {}, ["# Speed of a training step", "", "Made by `python -m benchmarks.training_speed`.", ""]
-    for batch in arguments.batches:
-        jobs: dict[tuple[str, bool], tuple[Any, ...]] = {}
-        for labelled in (True, False):
-            for variant in ("graph", *(v for v in arguments.variants if v != "graph")):
-                if labelled or variant != "convolutions alone":
-                    jobs[variant, labelled] = (our_step, variant, labelled, batch)
-            if arguments.official:
-                jobs["official PyTorch program", labelled] = (official_step, str(arguments.official), labelled, batch)
-        measured = measure(jobs, arguments.rounds, arguments.seconds)
-        body = []
-        for (variant, labelled), row in measured.items():
-            results[f"{variant}/{'labelled' if labelled else 'unlabelled'}/{batch}"] = row
-            ours = measured["graph", labelled]["median"]
-            body.append(
-                [
-                    variant,
-                    "both" if variant == "convolutions alone" else "labelled" if labelled else "unlabelled",
-                    f"{1000 * row['median']:.0f}",
-                    f"{1000 * row['fastest']:.0f} to {1000 * row['slowest']:.0f}",
-                    f"{batch / row['median']:.0f}",
-                    f"{row['memory_mb']:.0f}",
-                    f"{row['median'] / ours:.2f}",
-                ]
-            )
-        header = ["variant", "step", "ms (median)", "ms (range)", "images/s", "peak MB", "time / graph"]
-        text += [f"## Batch {batch}", "", table(header, body)]
+    measured: dict[int, dict[tuple[str, bool], Any]] = {}
+    with worktree(arguments.against) if arguments.against else contextlib.nullcontext() as place:
+        for batch in arguments.batches:
+            jobs: dict[tuple[str, bool], tuple[Any, ...]] = {}
+            for labelled in (True, False):
+                for variant in ("graph", *(v for v in arguments.variants if v != "graph")):
+                    if labelled or variant != "convolutions alone":
+                        jobs[variant, labelled] = (our_step, variant, labelled, batch)
+                if place:
+                    jobs[f"graph at {arguments.against}", labelled] = (step_there, str(place), "graph", labelled, batch)
+                if arguments.official:
+                    path = str(arguments.official)
+                    jobs["official PyTorch program", labelled] = (official_step, path, labelled, batch)
+            measured[batch] = measure(jobs, arguments.rounds, arguments.seconds)
+    write(measured, arguments.against, arguments.results)
+
+
+def key_of(variant: str, labelled: bool, batch: int) -> str:
+    return f"{variant}/{'labelled' if labelled else 'unlabelled'}/{batch}"
+
+
+def write(measured: dict[int, dict[tuple[str, bool], Any]], against: str | None, folder: Path) -> None:
+    """The numbers as JSON and as tables, with their ratios to those that were committed last.
+
+    Args:
+      measured: by batch size, what `measure` gave.
+      against: the revision that was timed too, or None.
+      folder: for the results. The rows of `against` are in the page but not in the JSON file.
+    """
     from tf_ccvae.startup import prepare
 
     prepare()
     where = machine()
-    text.insert(3, f"Machine: {where}\n")
-    write_json(arguments.results / "training_speed.json", {"machine": where, "results": results})
-    write_text(arguments.results / "training_speed.md", "\n".join(text))
+    every = {key_of(v, labelled, b): row for b, rows in measured.items() for (v, labelled), row in rows.items()}
+    then = f"graph at {against}"
+    results = {key: row for key, row in every.items() if not key.startswith(f"{then}/")}
+    since = ratios(results, last_committed("training_speed.json", where))
+    text = ["# Speed of a training step", "", "Made by `python -m benchmarks.training_speed`.", f"Machine: {where}", ""]
+    text += [verdict(since, "the last committed results"), ""]
+    if against:
+        same = {key.replace(f"{then}/", "graph/"): row for key, row in every.items() if key.startswith(f"{then}/")}
+        now = ratios(results, same)
+        text += [f"Time over that of {against}, in turns: {', '.join(f'{k} {r:.2f}' for k, r in now.items())}.", ""]
+        text += [verdict(now, against), ""]
+    header = ["variant", "step", "ms (median)", "ms (range)", "images/s", "peak MB", "time / graph", "time / committed"]
+    for batch, rows in measured.items():
+        body = [
+            [
+                variant,
+                "both" if variant == "convolutions alone" else "labelled" if labelled else "unlabelled",
+                f"{1000 * row['median']:.0f}",
+                f"{1000 * row['fastest']:.0f} to {1000 * row['slowest']:.0f}",
+                f"{batch / row['median']:.0f}",
+                f"{row['memory_mb']:.0f}",
+                f"{row['median'] / rows['graph', labelled]['median']:.2f}",
+                ratio_cell(since, key_of(variant, labelled, batch)),
+            ]
+            for (variant, labelled), row in rows.items()
+        ]
+        text += [f"## Batch {batch}", "", table(header, body)]
+    write_json(folder / "training_speed.json", {"machine": where, "results": results})
+    write_text(folder / "training_speed.md", "\n".join(text))
     print("\n".join(text))
 
 

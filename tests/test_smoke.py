@@ -16,6 +16,7 @@ FEW_FACES = ("--data.examples", "240", "--training.epochs", "1")
 PROGRAMS = {
     "tf_ccvae.fit": (*FEW_FACES, "--run-dir", "{folder}/run"),
     "tf_ccvae.intervene": ("{run}", "set", "0", "--label", "Top=1", "--out", "{folder}/set.png"),
+    "tf_ccvae.tune": ("examples/sweep.yaml", "--to", "{folder}/sweep", "--trials", "1", *FEW_FACES),
     "tf_ccvae.evaluate": ("{run}", "--generated", "24"),
     "export": ("{run}", "--to", "{folder}/export", "--formats", "litert"),
     "export.import_pytorch": (
@@ -33,7 +34,7 @@ PROGRAMS = {
     "benchmarks.gradient_variance": ("--examples", "240", "--epochs", "1", "--draws", "2", "--results", "{folder}"),
     "benchmarks.training_speed": (
         *("--batches", "4", "--rounds", "1", "--seconds", "0.1", "--variants", "graph", "convolutions alone"),
-        *("--results", "{folder}"),
+        *("--against", "HEAD", "--results", "{folder}"),
     ),
     "benchmarks.runtimes": (
         *("--examples", "600", "--batches", "1", "--graphs", "encoder", "--runtimes", "onnxruntime"),

@@ -205,6 +205,28 @@ class Export(Settings):
     to: Path | None = Field(default=None, description="folder for them; null for the folder export in the run")
 
 
+class Tracking(Settings):
+    """Where the course of a training is recorded; see docs/tracking.md."""
+
+    tensorboard: bool = Field(
+        default=True, description="write TensorBoard events into the run directory: true or false"
+    )
+    mlflow: bool = Field(default=False, description="record the run in MLflow: true or false")
+    wandb: bool | Literal["offline"] = Field(
+        default=False,
+        description="record the run in Weights & Biases: true, false, or offline: in the run directory, for wandb sync",
+    )
+    experiment: str = Field(
+        default="tf_ccvae",
+        description="MLflow's experiment and W&B's project; empty for what the environment says",
+    )
+    uri: str | None = Field(
+        default=None,
+        description="MLflow's server, database or folder; null for MLFLOW_TRACKING_URI or MLflow's default",
+    )
+    model: bool = Field(default=False, description="send the trained model to the trackers too: true or false")
+
+
 class Config(Settings):
     """All settings of a run."""
 
@@ -219,6 +241,7 @@ class Config(Settings):
     objective: Objective = Objective()
     training: Training = Training()
     export: Export = Export()
+    tracking: Tracking = Tracking()
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> "Config":
@@ -230,7 +253,7 @@ class Config(Settings):
         Raises:
           ConfigError: the file is missing, is not YAML, or holds an unknown key, a wrong type or an impossible value.
         """
-        content = _read_yaml(Path(path))
+        content = read_yaml(Path(path))
         try:
             return cls.model_validate_json(json.dumps(content), strict=True)
         except ValidationError as error:
@@ -511,7 +534,12 @@ for _class in (_Loader, _Dumper):
 _Dumper.add_representer(list, _list_on_one_line)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """What a YAML file holds, as JSON would.
+
+    Raises:
+      ConfigError: it cannot be read, is not YAML, or holds something other than a mapping.
+    """
     try:
         content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
     except FileNotFoundError:

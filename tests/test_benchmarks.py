@@ -1,0 +1,51 @@
+"""How benchmarks compare with what was before."""
+
+import json
+import subprocess
+
+import pytest
+
+from benchmarks import common
+
+HERE = {"processor": "x", "cores": 2, "gpus": [], "tensorflow": "2"}
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository whose last commit holds results of `HERE`; uncommitted ones differ."""
+    file = tmp_path / "benchmarks" / "results" / "speed.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"machine": HERE, "results": {"a": {"median": 1.0}, "b": {"median": 2.0}}}))
+    for command in (
+        ("init", "--quiet"),
+        ("add", "."),
+        ("-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "-m", "results"),
+    ):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    file.write_text("not committed")
+    monkeypatch.setattr(common, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_a_row_that_is_more_than_ten_percent_slower_than_the_last_commit_is_named(repository):
+    now = {"a": {"median": 1.2}, "b": {"median": 2.1}, "new": {"median": 9.0}}
+    found = common.ratios(now, common.last_committed("speed.json", {**HERE, "tensorflow": "3"}))
+    assert found == pytest.approx({"a": 1.2, "b": 1.05})
+    assert common.verdict(found, "then") == "WARNING: more than 10 % slower than then: a (1.20)"
+    assert common.verdict({"b": 1.05}, "then") == "No row is more than 10 % slower than then."
+    assert (common.ratio_cell(found, "b"), common.ratio_cell(found, "new")) == ("1.05", "-")
+
+
+@pytest.mark.parametrize(("name", "machine"), [("speed.json", {**HERE, "cores": 4}), ("none.json", HERE)])
+def test_other_machines_and_new_benchmarks_are_not_compared(repository, name, machine):
+    assert common.last_committed(name, machine) == {}
+    assert common.verdict({}, "then").startswith("Not compared with then")
+
+
+def test_a_worktree_holds_the_revision_and_goes_away(repository):
+    with common.worktree("HEAD") as place:
+        assert json.loads((place / "benchmarks" / "results" / "speed.json").read_text())["machine"] == HERE
+    assert not place.exists()
+    assert len(common.git("worktree", "list").stdout.splitlines()) == 1
+    with pytest.raises(SystemExit, match="no such revision"), common.worktree("nowhere"):
+        pass
