@@ -131,18 +131,23 @@ class M2(Baseline):
         return Assessment(terms, point, log_values)
 
     def _enumerated(self, image: Any, features: Any, share: Any, noise: Noise) -> tuple[tf.Tensor, ...]:
-        """Reconstruction and divergence with every joint value weighted by its share."""
-        reconstruction = divergence = tf.zeros_like(features[:, 0])
-        latents = None
-        for values in self.joint_values:
-            table = tf.one_hot(values, self.labels.values)  # (L, V)
-            weight = tf.reduce_prod(tf.reduce_sum(share * table, axis=-1), axis=1)  # (batch,)
-            columns = self.columns(tf.tile(table[None], [tf.shape(features)[0], 1, 1]))
-            posterior = self.posterior(features, columns)
-            latents = tf.concat([columns, posterior.loc + posterior.scale * noise.normal], axis=1)
-            reconstruction += weight * self.decode(latents).log_prob(image)
-            divergence += weight * standard_divergence(posterior)
-        return reconstruction, divergence, latents
+        """Reconstruction and divergence with every joint value weighted by its share.
+
+        Only joint values with a share are decoded: one for an image whose labels are all known.
+        """
+        tables = tf.one_hot(self.joint_values, self.labels.values)  # (J, L, V)
+        weights = tf.reduce_prod(tf.einsum("blv,jlv->bjl", share, tables), axis=-1)  # (batch, J)
+        pairs = tf.where(~(weights <= 0))  # (P, 2), in the order of the images; what is not a number is kept
+        rows, which = tf.unstack(pairs, axis=1)
+        columns = self.columns(tf.gather(tables, which))
+        posterior = self.posterior(tf.gather(features, rows), columns)
+        latents = tf.concat([columns, posterior.loc + posterior.scale * tf.gather(noise.normal, rows)], axis=1)
+        weight = tf.gather_nd(weights, pairs)[:, None]
+        likelihood = self.decode(latents).log_prob(tf.gather(image, rows))
+        each = tf.stack([likelihood, standard_divergence(posterior)], axis=1)
+        reconstruction, divergence = tf.unstack(tf.math.segment_sum(weight * each, rows), axis=1)
+        first = tf.math.segment_min(tf.range(tf.shape(rows)[0]), rows)
+        return reconstruction, divergence, tf.gather(latents, first)
 
     def _gumbel_uniform(self, noise: Noise) -> list[tf.Tensor]:
         """One uniform variate per value of categorical labels, from `noise.draws`."""

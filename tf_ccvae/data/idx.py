@@ -258,11 +258,12 @@ def _from_tensorflow_datasets(name: str, source: Source) -> dict[str, tuple[np.n
 def _read_prepared(name: str, download: bool) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     import tensorflow_datasets as tfds
 
-    whole = tfds.load(name, split=list(FILES), batch_size=-1, as_supervised=True, download=download)
-    return {
-        split: (images[..., 0], labels.astype(np.uint8))
-        for split, (images, labels) in zip(FILES, tfds.as_numpy(whole), strict=True)
-    }
+    whole = tfds.load(name, split=list(FILES), batch_size=1000, as_supervised=True, download=download)
+    arrays = {}
+    for split, batches in zip(FILES, whole, strict=True):
+        images, labels = (np.concatenate(parts) for parts in zip(*tfds.as_numpy(batches), strict=True))
+        arrays[split] = images[..., 0], labels.astype(np.uint8)
+    return arrays
 
 
 def _in_one_line(error: BaseException) -> str:
