@@ -76,3 +76,122 @@ def tiny_run(tmp_path_factory, tiny_folder):
 
     assert fit.main([*arguments, "--run-dir", str(path)]) == 0
     return path
+
+
+# Made-up data sets in the formats of the real ones: noise, with labels drawn by a fixed seed.
+
+
+@pytest.fixture(scope="session")
+def celeba_folder(tmp_path_factory):
+    """40 pictures in the layout of CelebA's folder: 24 to train, 8 for validation, 8 for the test."""
+    from PIL import Image
+
+    from tf_ccvae.data.celeba import ATTRIBUTES
+
+    place = tmp_path_factory.mktemp("celeba")
+    random = np.random.default_rng(0)
+    (place / "img_align_celeba").mkdir()
+    attributes, partition = ["40", " ".join(ATTRIBUTES) + " "], []
+    for i in range(1, 41):
+        pixels = random.integers(0, 256, (218, 178, 3), np.uint8)
+        Image.fromarray(pixels).save(place / "img_align_celeba" / f"{i:06}.jpg")
+        values = " ".join(f"{value:2}" for value in random.choice([-1, 1], len(ATTRIBUTES)))
+        attributes.append(f"{i:06}.jpg {values}")
+        partition.append(f"{i:06}.jpg {0 if i <= 24 else 1 if i <= 32 else 2}")
+    (place / "list_attr_celeba.txt").write_text("\n".join(attributes) + "\n")
+    (place / "list_eval_partition.txt").write_text("\n".join(partition) + "\n")
+    return place
+
+
+@pytest.fixture(scope="session")
+def chexpert_folder(tmp_path_factory):
+    """As CheXpert: 20 patients with 2 frontal and 1 lateral view each in train.csv, 6 patients in valid.csv."""
+    from PIL import Image
+
+    from tf_ccvae.data.chexpert import OBSERVATIONS
+
+    place = tmp_path_factory.mktemp("data") / "CheXpert-v1.0-small"
+    random = np.random.default_rng(0)
+    for split, patients, first in (("train", 20, 1), ("valid", 6, 64541)):
+        lines = ["Path,Sex,Age,Frontal/Lateral,AP/PA," + ",".join(OBSERVATIONS)]
+        for patient in range(first, first + patients):
+            for study, view in ((1, "frontal"), (2, "frontal"), (2, "lateral"))[: 3 if split == "train" else 1]:
+                number = 2 if view == "lateral" else 1
+                file = f"{split}/patient{patient:05}/study{study}/view{number}_{view}.jpg"
+                (place / file).parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(random.integers(0, 256, (40, 32), np.uint8)).save(place / file)
+                values = random.choice(["1.0", "0.0", "-1.0", ""] if split == "train" else ["1.0", "0.0"], 14)
+                lines.append(f"{place.name}/{file},Male,61,{view.title()},AP,{','.join(values)}")
+        (place / f"{split}.csv").write_text("\n".join(lines) + "\n")
+    return place
+
+
+@pytest.fixture(scope="session")
+def tfds_folder(tmp_path_factory):
+    """A data_dir of tensorflow-datasets with cifar10 (48 and 12 pictures) and celeb_a (24, 8 and 8), made up."""
+    import tensorflow_datasets as tfds
+
+    from tf_ccvae.data.celeba import ATTRIBUTES
+
+    place = tmp_path_factory.mktemp("tfds")
+    random = np.random.default_rng(0)
+
+    def examples(count, features):
+        for i in range(count):
+            example = {"image": random.integers(0, 256, features["image"].shape, np.uint8)}
+            if "label" in features:
+                example |= {"id": f"train_{i:05}", "label": i % 10}
+            else:
+                example |= {"attributes": {name: bool(random.integers(2)) for name in ATTRIBUTES}}
+                example |= {kind: {name: i for name in features[kind]} for kind in ("landmarks", "identity")}
+            yield example
+
+    tfds.disable_progress_bar()
+    for name, sizes in (("cifar10", {"train": 48, "test": 12}), ("celeb_a", {"train": 24, "validation": 8, "test": 8})):
+        real = tfds.builder(name, data_dir=place)
+        features = real.info.features
+        if name == "cifar10":  # the real one learns the names of its classes from what it downloads
+            features["label"].names = [
+                "airplane",
+                "automobile",
+                "bird",
+                "cat",
+                "deer",
+                "dog",
+                "frog",
+                "horse",
+                "ship",
+                "truck",
+            ]
+        tfds.dataset_builders.store_as_tfds_dataset(
+            name,
+            str(real.version),
+            features,
+            {split: list(enumerate(examples(count, features))) for split, count in sizes.items()},
+            data_dir=place,
+        )
+    return place
+
+
+@pytest.fixture(scope="session")
+def huggingface_folder(tmp_path_factory):
+    """A data set of the package `datasets` as flwrlabs/celeba is: pictures, booleans, splits train, valid and test."""
+    import datasets
+
+    from tf_ccvae.data.celeba import PAPER_LABELS
+
+    random = np.random.default_rng(0)
+    features = {"image": datasets.Image(), "celeb_id": datasets.Value("int64")}
+    features |= {name: datasets.Value("bool") for name in (*PAPER_LABELS, "Bald")}
+
+    def split(count):
+        from PIL import Image
+
+        columns = {name: (random.random(count) < 0.5).tolist() for name in features if name != "image"}
+        columns["celeb_id"] = list(range(count))
+        columns["image"] = [Image.fromarray(random.integers(0, 256, (218, 178, 3), np.uint8)) for _ in range(count)]
+        return datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+
+    place = tmp_path_factory.mktemp("huggingface") / "celeba"
+    datasets.DatasetDict({"train": split(24), "valid": split(8), "test": split(8)}).save_to_disk(place)
+    return place

@@ -14,6 +14,7 @@ import numpy as np
 
 from tf_ccvae.data.avatars_drawing import draw_all
 from tf_ccvae.data.avatars_labels import FACTORS, LABEL_FACTORS, LABELS, describe, faces_of, labels_of
+from tf_ccvae.data.cache import open_array, user_folder
 from tf_ccvae.data.dataset import DataError, Dataset, Split
 
 VERSION = 3  # of the pictures: raise it whenever the same seed draws something else
@@ -46,20 +47,13 @@ def load(
     """
     if examples < 12 or image_size < 1 or seed < 0:
         raise DataError(f"need examples >= 12, image_size >= 1 and seed >= 0; got {examples}, {image_size} and {seed}")
-    if cache_dir is None:
-        from platformdirs import user_cache_dir
-
-        cache_dir = Path(user_cache_dir("tf_ccvae"))
+    cache_dir = cache_dir or user_folder()
     factors = describe(examples, seed)
     path = cache_dir / f"avatars-v{VERSION}-{examples}x{image_size}-seed{seed}.npy"
     if not path.exists():
         _draw_into(path, factors, image_size, processes, progress)
-    try:
-        images = np.load(path, mmap_mode="r")
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"cannot read the drawn faces in {path} ({error}); delete it to draw them again") from error
-    if images.shape != (examples, image_size, image_size, 3) or images.dtype != np.uint8:
-        raise DataError(f"{path} holds {images.dtype} {images.shape}, not these faces; delete it to draw them again")
+    shape = (examples, image_size, image_size, 3)
+    images = open_array(path, shape, np.uint8, "the drawn faces", "to draw them again")
     labels = labels_of(factors)
     ends = (0, examples - 2 * (examples // 12), examples - examples // 12, examples)
 

@@ -82,8 +82,8 @@ class Dataset:
             return replace(split, labels=np.ascontiguousarray(split.labels[:, columns]))
 
         labels = Labels(tuple(self.labels.items[i] for i in columns))
-        splits = {name: part(self.split(name)) for name in SPLITS}
-        return replace(self, labels=labels, **splits)
+        train, validation, test = (part(self.split(name)) for name in SPLITS)
+        return replace(self, labels=labels, train=train, validation=validation, test=test)
 
 
 def columns_of(names: Sequence[str], known: Sequence[str]) -> list[int]:
@@ -100,3 +100,26 @@ def columns_of(names: Sequence[str], known: Sequence[str]) -> list[int]:
         if name in names[:i]:
             raise DataError(f"data.label_names: {name!r} is given twice; remove one")
     return [known.index(name) for name in names]
+
+
+def check_train_labels(names: Sequence[str], values: np.ndarray, where: object) -> list[str]:
+    """Warnings about labels that are the same in every training example.
+
+    Args:
+      names: of the labels.
+      values: (examples, labels) of the training split.
+      where: the labels are from, for messages.
+
+    Raises:
+      DataError: a label is not known for any training example.
+    """
+    notes = []
+    for name, column in zip(names, values.T, strict=True):
+        known = np.unique(column[column != MISSING])
+        if not len(known):
+            raise DataError(
+                f"{where}: column {name!r}: not known for any training example; fill in some or remove the column"
+            )
+        if len(known) == 1:
+            notes.append(f"label {name!r} is {known[0]} in every training example, so nothing can be learned from it")
+    return notes

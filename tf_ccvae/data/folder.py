@@ -14,7 +14,6 @@ transparent, converted to grey (ITU-R 601) or RGB without regard to colour profi
 side is scaled to the image size with an antialiasing Lanczos filter, then the centre is cut out.
 """
 
-import csv
 import difflib
 import os
 import sys
@@ -26,12 +25,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from tf_ccvae.data.dataset import SPLITS, DataError, Dataset, Split
-from tf_ccvae.data.images import FORMATS, fitted
+from tf_ccvae.data.dataset import SPLITS, DataError, Dataset, Split, check_train_labels
+from tf_ccvae.data.images import fitted, opened
+from tf_ccvae.data.tables import csv_lines
 from tf_ccvae.labels import MISSING, Labels
 
 VALUES = {"1": 1, "0": 0, "-1": MISSING, "": MISSING}
@@ -75,7 +75,7 @@ def load(
             raise DataError(f"{labels}, line {row.line}: no image {row.file} in {images}; correct or remove the line")
     splits = _splits(table, labels, validation_fraction, test_fraction, seed)
     values = np.array([row.labels for row in table.rows], np.int8)
-    notes = _check_train_labels(table.names, values[splits["train"]], labels)
+    notes = check_train_labels(table.names, values[splits["train"]], labels)
     pixels, small = _read_images(images, table.rows, image_size, channels, labels, progress)
     if small:
         notes.append(f"{small} of {len(pixels)} images are smaller than {image_size} pixels and were enlarged")
@@ -106,7 +106,7 @@ class _Table:
 
 
 def _read_table(path: Path) -> _Table:
-    lines = _read_lines(path)
+    lines = csv_lines(path, "the CSV file of labels")
     if not lines:
         raise DataError(f"{path}: is empty; the first line must name the columns: file, optionally split, labels")
     first, header = lines[0]
@@ -122,22 +122,6 @@ def _read_table(path: Path) -> _Table:
         raise DataError(f"{path}: has no examples; add one line for each image below the header")
     _check_unique(rows, path)
     return _Table(names, "split" in header, tuple(rows))
-
-
-def _read_lines(path: Path) -> list[tuple[int, list[str]]]:
-    """Lines that are not blank, with the number of the (last) line of each."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; give the CSV file of labels") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: is not UTF-8; save it as CSV in UTF-8") from None
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: is not CSV ({error}); check the quotes") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give the CSV file of labels") from None
 
 
 def _check_header(header: Sequence[str], where: str) -> tuple[str, ...]:
@@ -223,20 +207,6 @@ def _splits(
     return dict(zip(("validation", "test", "train"), (np.sort(rows) for rows in ends), strict=True))
 
 
-def _check_train_labels(names: Sequence[str], values: np.ndarray, path: Path) -> list[str]:
-    """Warnings about labels that are the same in every training example."""
-    notes = []
-    for name, column in zip(names, values.T, strict=True):
-        known = np.unique(column[column != MISSING])
-        if not len(known):
-            raise DataError(
-                f"{path}: column {name!r}: not known for any training example; fill in some or remove the column"
-            )
-        if len(known) == 1:
-            notes.append(f"label {name!r} is {known[0]} in every training example, so nothing can be learned from it")
-    return notes
-
-
 # Images.
 
 
@@ -277,16 +247,4 @@ def read_image(path: Path, size: int, channels: int) -> np.ndarray:
 
 def _read_image(path: Path, size: int, channels: int) -> tuple[np.ndarray, bool]:
     """uint8 (size, size, channels), and whether the image was smaller than that."""
-    try:
-        with Image.open(path, formats=FORMATS) as opened:
-            side = min(opened.size)
-            return fitted(opened, size, size, channels), side < size
-    except UnidentifiedImageError:
-        raise DataError("is not a PNG, JPEG, WebP or PGM image; convert it or remove its line") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DataError("has too many pixels to be opened safely; make it smaller") from None
-    except DataError:
-        raise
-    except Exception as error:  # Pillow raises many kinds for a damaged file
-        reason = " ".join(str(error).split())
-        raise DataError(f"cannot be read ({reason}); replace it or remove its line") from None
+    return opened(path, lambda image: (fitted(image, size, size, channels), min(image.size) < size))

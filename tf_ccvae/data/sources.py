@@ -49,6 +49,58 @@ def _folder(data: Data, name: str, seed: int, progress: bool) -> Dataset:
     )
 
 
+def _celeba(data: Data, name: str, seed: int, progress: bool) -> Dataset:
+    from tf_ccvae.data import celeba
+
+    labels = data.label_names or celeba.PAPER_LABELS
+    return celeba.load(data.path, data.image_size, data.channels, labels, progress=progress)
+
+
+def _chexpert(data: Data, name: str, seed: int, progress: bool) -> Dataset:
+    from tf_ccvae.data import chexpert
+
+    if data.path is None:
+        raise DataError("data.path: needed with data.name chexpert")
+    return chexpert.load(
+        data.path,
+        data.image_size,
+        data.channels,
+        labels=data.label_names or chexpert.COMPETITION_LABELS,
+        uncertain=data.uncertain,
+        unmentioned=data.unmentioned,
+        validation_fraction=data.validation_fraction,
+        progress=progress,
+    )
+
+
+def _tfds(data: Data, name: str, seed: int, progress: bool) -> Dataset:
+    from tf_ccvae.data import tfds
+
+    return tfds.load(
+        name,
+        data.path,
+        data.image_size,
+        data.channels,
+        validation_fraction=data.validation_fraction,
+        test_fraction=data.test_fraction,
+        progress=progress,
+    )
+
+
+def _huggingface(data: Data, name: str, seed: int, progress: bool) -> Dataset:
+    from tf_ccvae.data import huggingface
+
+    return huggingface.load(
+        name,
+        data.path,
+        data.image_size,
+        data.channels,
+        validation_fraction=data.validation_fraction,
+        test_fraction=data.test_fraction,
+        progress=progress,
+    )
+
+
 def _idx(data: Data, name: str, seed: int, progress: bool) -> Dataset:
     from tf_ccvae.data import idx
 
@@ -58,6 +110,10 @@ def _idx(data: Data, name: str, seed: int, progress: bool) -> Dataset:
 LOADERS: dict[str, Callable[[Data, str, int, bool], Dataset]] = {
     "avatars": _avatars,
     "folder": _folder,
+    "celeba": _celeba,
+    "chexpert": _chexpert,
     "mnist": _idx,
     "fashion_mnist": _idx,
+    "tfds": _tfds,
+    "huggingface": _huggingface,
 }

@@ -1,0 +1,255 @@
+import shutil
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_ccvae.data import celeba
+from tf_ccvae.data.dataset import SPLITS, DataError
+
+
+@pytest.fixture
+def copy(tmp_path, celeba_folder):
+    """A copy of the made-up CelebA to spoil, and a function that changes a line of one of its files."""
+    place = tmp_path / "celeba"
+    shutil.copytree(celeba_folder, place)
+
+    def change(name, line, text):
+        lines = (place / name).read_text().splitlines()
+        lines[line - 1 : line] = [] if text is None else [text]
+        (place / name).write_text("\n".join(lines) + "\n")
+
+    place_and_change = place, change
+    return place_and_change
+
+
+@pytest.fixture(scope="session")
+def loaded(tmp_path_factory, celeba_folder):
+    return celeba.load(celeba_folder, cache_dir=tmp_path_factory.mktemp("cache"))
+
+
+def test_paper_has_18_labels_of_the_40():
+    assert len(celeba.ATTRIBUTES) == 40 and len(celeba.PAPER_LABELS) == 18
+    assert set(celeba.PAPER_LABELS) < set(celeba.ATTRIBUTES)
+    assert list(celeba.ATTRIBUTES) == sorted(celeba.ATTRIBUTES)
+
+
+def test_names_are_those_of_tensorflow_datasets():
+    import tensorflow_datasets as tfds
+
+    assert set(tfds.builder("celeb_a").info.features["attributes"]) == set(celeba.ATTRIBUTES)
+
+
+def test_folder_gives_the_official_splits(loaded):
+    assert [len(loaded.split(name)) for name in SPLITS] == [24, 8, 8]
+    assert loaded.labels.names == celeba.PAPER_LABELS
+    assert loaded.image_shape == (64, 64, 3)
+    assert isinstance(loaded.train.images, np.memmap)
+
+
+def test_picture_and_labels_belong_together(loaded, celeba_folder):
+    lines = (celeba_folder / "list_attr_celeba.txt").read_text().splitlines()
+    for split, number in (("train", 3), ("validation", 25), ("test", 40)):
+        name, *cells = lines[number + 1].split()
+        row = {"train": 2, "validation": 0, "test": 7}[split]
+        with Image.open(celeba_folder / "img_align_celeba" / name) as image:
+            pixels = np.asarray(image.resize((64, 64), Image.Resampling.BILINEAR))
+        assert np.array_equal(loaded.split(split).images[row], pixels)
+        wanted = [int(cells[celeba.ATTRIBUTES.index(label)] == "1") for label in celeba.PAPER_LABELS]
+        assert loaded.split(split).labels[row].tolist() == wanted
+
+
+def test_any_of_the_40_labels_in_any_order_from_the_same_cache(tmp_path, celeba_folder):
+    both = celeba.load(celeba_folder, 28, 1, ("Young", "Bald"), tmp_path)
+    assert both.labels.names == ("Young", "Bald") and both.image_shape == (28, 28, 1)
+    bald = celeba.load(celeba_folder, 28, 1, ("Bald",), tmp_path)
+    assert np.array_equal(bald.test.labels[:, 0], both.test.labels[:, 1])
+    assert len(list(tmp_path.glob("celeba-*/about.json"))) == 1
+
+
+def test_columns_are_found_by_name(copy, tmp_path, loaded):
+    place, _ = copy
+    lines = [line.split() for line in (place / "list_attr_celeba.txt").read_text().splitlines()]
+    swapped = [lines[0], lines[1][::-1], *([line[0], *line[:0:-1]] for line in lines[2:])]
+    (place / "list_attr_celeba.txt").write_text("\n".join(" ".join(line) for line in swapped))
+    assert np.array_equal(celeba.load(place, cache_dir=tmp_path / "cache").train.labels, loaded.train.labels)
+
+
+def test_folders_of_the_original_download_are_found(copy, tmp_path, loaded):
+    place, _ = copy
+    for folder, name in (("Img", "img_align_celeba"), ("Anno", celeba.LIST), ("Eval", celeba.PARTITION)):
+        (place / folder).mkdir()
+        (place / name).rename(place / folder / name)
+    assert np.array_equal(celeba.load(place, cache_dir=tmp_path / "cache").test.images, loaded.test.images)
+
+
+def test_pictures_are_not_needed_once_they_are_decoded(copy, tmp_path):
+    place, _ = copy
+    celeba.load(place, cache_dir=tmp_path / "cache")
+    for file in (place / "img_align_celeba").iterdir():
+        file.unlink()
+    assert len(celeba.load(place, cache_dir=tmp_path / "cache").train) == 24
+
+
+def test_touched_lists_are_decoded_anew(copy, tmp_path):
+    place, change = copy
+    celeba.load(place, cache_dir=tmp_path / "cache")
+    change(celeba.PARTITION, 1, "000001.jpg 2")
+    assert len(celeba.load(place, cache_dir=tmp_path / "cache").test) == 9
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "text", "message"),
+    [
+        (celeba.LIST, 1, "x", "line 1: must hold the number of pictures"),
+        (celeba.LIST, 1, "41", "40 pictures where line 1 says 41"),
+        (celeba.LIST, 2, "Bald Young", "line 2: must name CelebA's 40 labels once each"),
+        (celeba.LIST, 2, " ".join([*celeba.ATTRIBUTES[:-1], "Old"]), "line 2: .*see Old"),
+        (celeba.LIST, 5, "000003.jpg 1 -1", "line 5: 2 values for 40 labels"),
+        (celeba.LIST, 5, "000003.jpg" + " 1" * 39 + " 0", "line 5: '0' is neither 1 nor -1"),
+        (celeba.LIST, 5, "000002.jpg" + " 1" * 40, "line 5: 000002.jpg is there twice"),
+        (celeba.LIST, 5, "", "line 5: 0 values for 40 labels"),
+        (celeba.LIST, 42, None, "39 pictures where line 1 says 40"),
+        (celeba.PARTITION, 3, "000003.jpg", "line 3: must hold a picture's name and 0, 1 or 2"),
+        (celeba.PARTITION, 3, "000003.jpg 3", "line 3: must hold a picture's name and 0, 1 or 2"),
+        (celeba.PARTITION, 3, "000099.jpg 0", "line 3: 000099.jpg is not in list_attr_celeba.txt"),
+        (celeba.PARTITION, 3, "000002.jpg 0", "line 3: 000002.jpg is there twice"),
+        (celeba.PARTITION, 3, None, "39 pictures, 40 in list_attr_celeba.txt"),
+    ],
+)
+def test_malformed_list_is_refused_with_its_line(copy, tmp_path, name, line, text, message):
+    place, change = copy
+    change(name, line, text)
+    with pytest.raises(DataError, match=f"{place / name}.*{message}"):
+        celeba.load(place, cache_dir=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_empty_split_is_refused(copy):
+    place, _ = copy
+    text = (place / celeba.PARTITION).read_text()
+    (place / celeba.PARTITION).write_text(text.replace("jpg 1", "jpg 0"))
+    with pytest.raises(DataError, match=r"no picture with 1 \(validation\)"):
+        celeba.load(place)
+
+
+def test_list_that_is_not_text_is_refused(copy):
+    place, _ = copy
+    (place / celeba.LIST).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="is not a text file"):
+        celeba.load(place)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (celeba.LIST, "no file list_attr_celeba.txt in it; put it there"),
+        (celeba.PARTITION, "no file list_eval_partition.txt in it; put it there"),
+        (celeba.IMAGES, "no folder img_align_celeba in it; put it there"),
+    ],
+)
+def test_missing_part_is_named(copy, name, message):
+    place, _ = copy
+    (place / name).rename(place / "elsewhere")
+    with pytest.raises(DataError, match=f"{place}: {message}"):
+        celeba.load(place)
+
+
+def test_hints_at_an_archive_and_at_another_edition(copy):
+    place, _ = copy
+    (place / celeba.IMAGES).rename(place / "elsewhere")
+    (place / "img_align_celeba.zip").touch()
+    with pytest.raises(DataError, match=r"unpack .*img_align_celeba\.zip"):
+        celeba.load(place)
+    (place / celeba.LIST).rename(place / "list_attr_celeba.csv")
+    with pytest.raises(DataError, match=r"list_attr_celeba\.csv is another edition"):
+        celeba.load(place)
+
+
+def test_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(DataError, match="gone: no such folder"):
+        celeba.load(tmp_path / "gone")
+
+
+def test_damaged_and_missing_pictures_are_named(copy, tmp_path):
+    place, _ = copy
+    picture = place / "img_align_celeba" / "000030.jpg"
+    picture.write_bytes(picture.read_bytes()[:1000])
+    with pytest.raises(DataError, match=r"000030\.jpg: cannot be read"):
+        celeba.load(place, cache_dir=tmp_path / "cache")
+    picture.unlink()
+    with pytest.raises(DataError, match=r"000030\.jpg: no such image"):
+        celeba.load(place, cache_dir=tmp_path / "cache")
+
+
+def test_unknown_label_names_the_nearest(celeba_folder):
+    with pytest.raises(DataError, match=r"no label 'Smile'; did you mean 'Smiling'\?"):
+        celeba.load(celeba_folder, labels=("Smile",))
+    with pytest.raises(DataError, match="'Bald' is given twice"):
+        celeba.load(celeba_folder, labels=("Bald", "Bald"))
+
+
+# Through tensorflow-datasets.
+
+
+def test_tensorflow_datasets_gives_the_same_data_set(tfds_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tfds_folder))
+    found = celeba.load(None, 28, cache_dir=tmp_path)
+    assert found.name == "celeba" and found.labels.names == celeba.PAPER_LABELS
+    assert [len(found.split(name)) for name in SPLITS] == [24, 8, 8]
+    assert found.image_shape == (28, 28, 3)
+
+
+def test_message_names_two_ways_out_within_a_second_when_it_cannot_be_downloaded(tmp_path, monkeypatch):
+    import tensorflow_datasets  # noqa: F401  its import is not timed
+
+    from tf_ccvae.data import tfds
+
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(tfds, "reachable", lambda url: False)
+    started = time.monotonic()
+    with pytest.raises(DataError) as caught:
+        celeba.load(None)
+    assert time.monotonic() - started < 1
+    message = str(caught.value)
+    assert "set data.path to a folder with img_align_celeba/, list_attr_celeba.txt" in message
+    assert f"identity_CelebA.txt into {tmp_path / 'downloads' / 'manual'} and start again" in message
+    assert "\n" not in message
+
+
+def test_message_names_two_ways_out_when_the_host_refuses(tmp_path, monkeypatch):
+    import tensorflow_datasets as real
+
+    from tf_ccvae.data import tfds
+
+    def refuse(self, **_):
+        raise real.download.DownloadError("quota exceeded\nfor this file")
+
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(tfds, "reachable", lambda url: True)
+    monkeypatch.setattr(real.core.DatasetBuilder, "download_and_prepare", refuse)
+    with pytest.raises(DataError, match=r"cannot prepare it \(quota exceeded for this file\); either set data\.path"):
+        celeba.load(None)
+
+
+def test_files_put_there_by_hand_are_prepared_without_asking_the_host(tmp_path, monkeypatch):
+    import tensorflow_datasets as real
+
+    from tf_ccvae.data import tfds
+
+    (tmp_path / "downloads" / "manual").mkdir(parents=True)
+    for info in real.builder("celeb_a").url_infos.values():
+        (tmp_path / "downloads" / "manual" / info.filename).touch()
+
+    def asked(url):
+        raise AssertionError("asked the host")
+
+    def prepare(self, **_):
+        raise RuntimeError("preparing")
+
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(tfds, "reachable", asked)
+    monkeypatch.setattr(real.core.DatasetBuilder, "download_and_prepare", prepare)
+    with pytest.raises(DataError, match="preparing"):
+        celeba.load(None)

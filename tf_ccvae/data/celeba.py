@@ -1,0 +1,180 @@
+"""CelebA: 202,599 faces with 40 binary labels, from a folder of the original files or through tensorflow-datasets.
+
+The folder holds `img_align_celeba/` with the pictures, `list_attr_celeba.txt` with the number of pictures, the names of
+the labels and a line of 1 and -1 for each picture, and `list_eval_partition.txt` with 0 (train), 1 (validation) or 2
+(test) for each. The folders `Img`, `Anno` and `Eval` of the original download may stand in between.
+
+As in the official programs, all of a picture (218 pixels high, 178 wide) is scaled to a square, without a crop. Their
+validation pictures are the last of the training split; here they are the validation split of the authors of CelebA.
+
+References:
+  Liu, Luo, Wang, Tang, "Deep Learning Face Attributes in the Wild", ICCV 2015.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from tf_ccvae.data import cache, tfds
+from tf_ccvae.data.dataset import SPLITS, DataError, Dataset, Split, check_train_labels, columns_of
+from tf_ccvae.data.images import decoded, squeezed
+from tf_ccvae.labels import Labels
+
+ATTRIBUTES = (
+    *("5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs", "Big_Lips", "Big_Nose"),
+    *("Black_Hair", "Blond_Hair", "Blurry", "Brown_Hair", "Bushy_Eyebrows", "Chubby", "Double_Chin", "Eyeglasses"),
+    *("Goatee", "Gray_Hair", "Heavy_Makeup", "High_Cheekbones", "Male", "Mouth_Slightly_Open", "Mustache"),
+    *("Narrow_Eyes", "No_Beard", "Oval_Face", "Pale_Skin", "Pointy_Nose", "Receding_Hairline", "Rosy_Cheeks"),
+    *("Sideburns", "Smiling", "Straight_Hair", "Wavy_Hair", "Wearing_Earrings", "Wearing_Hat", "Wearing_Lipstick"),
+    *("Wearing_Necklace", "Wearing_Necktie", "Young"),
+)
+PAPER_LABELS = (
+    *("Arched_Eyebrows", "Bags_Under_Eyes", "Bangs", "Black_Hair", "Blond_Hair", "Brown_Hair", "Bushy_Eyebrows"),
+    *("Chubby", "Eyeglasses", "Heavy_Makeup", "Male", "No_Beard", "Pale_Skin", "Receding_Hairline", "Smiling"),
+    *("Wavy_Hair", "Wearing_Necktie", "Young"),
+)
+IMAGES, LIST, PARTITION = "img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt"
+LICENCE = "CelebA: for non-commercial research only; the pictures belong to others (see its project page)"
+WAYS = (
+    f"either set data.path to a folder with {IMAGES}/, {LIST} and {PARTITION}, or put {IMAGES}.zip, {LIST}, "
+    f"{PARTITION}, "
+    "list_landmarks_align_celeba.txt and identity_CelebA.txt into {manual} and start again"
+)
+
+
+def load(
+    path: Path | None = None,
+    image_size: int = 64,
+    channels: int = 3,
+    labels: Sequence[str] = PAPER_LABELS,
+    cache_dir: Path | None = None,
+    progress: bool = False,
+) -> Dataset:
+    """CelebA; the pictures are decoded by the first call and read from a cache from then on.
+
+    Args:
+      path: folder of the original files; None to go through tensorflow-datasets.
+      image_size: height and width of the images in the data set, in pixels.
+      channels: 1 for grey, 3 for colour.
+      labels: which labels, of `ATTRIBUTES`; by default the 18 of the paper.
+      cache_dir: where decoded pictures are kept; the user's cache folder if None.
+      progress: show a progress bar on standard error.
+
+    Returns:
+      Dataset with images uint8 (examples, image_size, image_size, channels), memory-mapped and read-only, in the
+      official splits, and labels int8 (examples, labels), none of them missing.
+
+    Raises:
+      DataError: a label is not one of CelebA's; a file is missing or malformed; or tensorflow-datasets has no CelebA
+        and cannot make it.
+    """
+    columns = columns_of(labels, ATTRIBUTES)
+    if path is None:
+        found = tfds.load("celeb_a", None, image_size, channels, squeezed, WAYS, cache_dir, progress=progress)
+        return replace(found.with_labels(labels), name="celeba", about={**found.about, "licence": LICENCE})
+    files = {name: _found(path, name) for name in (LIST, PARTITION, IMAGES)}
+    values = _attributes(files[LIST])
+    names, ends = _partition(files[PARTITION], values, files[LIST])
+
+    def read(start: int, stop: int) -> dict[str, np.ndarray]:
+        paths = [files[IMAGES] / name for name in names[start:stop]]
+        return {"images": decoded(paths, squeezed, image_size, image_size, channels)}
+
+    shape = (image_size, image_size, channels)
+    lists = {name: cache.identity_of(files[name]) for name in (LIST, PARTITION)}
+    images = cache.cached(
+        "celeba",
+        {**lists, "images": str(files[IMAGES].resolve())},
+        len(names),
+        {"images": cache.Array(shape, np.uint8)},
+        read,
+        cache_dir=cache_dir,
+        progress=progress,
+    )["images"]
+    wanted = np.stack([values[name] for name in names])[:, columns]
+    parts = {
+        split: Split(images[start:stop], wanted[start:stop])
+        for split, (start, stop) in zip(SPLITS, pairwise(ends), strict=True)
+    }
+    notes = check_train_labels(labels, parts["train"].labels, files[LIST])
+    about = {"source": str(path), "licence": LICENCE, "warnings": notes}
+    return Dataset("celeba", Labels.of_binary(labels), **parts, about=about)
+
+
+def _found(folder: Path, name: str) -> Path:
+    """A file or folder of CelebA, also where the original download has it."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; give the folder that holds {IMAGES}/, {LIST} and {PARTITION}")
+    for place in (folder, *(folder / inner for inner in ("Img", "Anno", "Eval"))):
+        if (place / name).is_dir() if name == IMAGES else (place / name).is_file():
+            return place / name
+    if name == IMAGES:
+        packed = next(folder.rglob(f"{IMAGES}.zip"), None)
+        raise DataError(f"{folder}: no folder {IMAGES} in it; " + (f"unpack {packed}" if packed else "put it there"))
+    other = folder / f"{Path(name).stem}.csv"
+    hint = f"{other.name} is another edition, take the original text file" if other.is_file() else "put it there"
+    raise DataError(f"{folder}: no file {name} in it; {hint}")
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: is not a text file; take the original {path.name}") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); take the original {path.name}") from None
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return lines
+
+
+def _attributes(path: Path) -> dict[str, np.ndarray]:
+    """For each picture int8 (40,), 0 or 1, in the order of `ATTRIBUTES`."""
+    lines = _lines(path)
+    if len(lines) < 2 or not lines[0].strip().isdigit():
+        raise DataError(f"{path}, line 1: must hold the number of pictures, and line 2 the labels; take the original")
+    header = lines[1].split()
+    if sorted(header) != sorted(ATTRIBUTES):
+        unknown = sorted(set(header) ^ set(ATTRIBUTES)) or ["one of them twice"]
+        raise DataError(f"{path}, line 2: must name CelebA's 40 labels once each (see {unknown[0]}); take the original")
+    columns = np.array([header.index(name) for name in ATTRIBUTES])
+    values: dict[str, np.ndarray] = {}
+    for number, line in enumerate(lines[2:], 3):
+        name, *cells = line.split() or [""]
+        if len(cells) != len(ATTRIBUTES):
+            raise DataError(f"{path}, line {number}: {len(cells)} values for 40 labels; take the original file")
+        if not {"1", "-1"}.issuperset(cells):
+            wrong = next(cell for cell in cells if cell not in ("1", "-1"))
+            raise DataError(f"{path}, line {number}: {wrong!r} is neither 1 nor -1; take the original file")
+        if name in values:
+            raise DataError(f"{path}, line {number}: {name} is there twice; remove one line")
+        values[name] = np.array([cell == "1" for cell in cells], np.int8)[columns]
+    if len(values) != int(lines[0]):
+        raise DataError(f"{path}: {len(values)} pictures where line 1 says {lines[0].strip()}; copy the file again")
+    return values
+
+
+def _partition(path: Path, known: dict[str, np.ndarray], attributes: Path) -> tuple[list[str], list[int]]:
+    """The pictures in the order of the splits, and where each split begins and the last one ends."""
+    splits: dict[str, list[str]] = {"0": [], "1": [], "2": []}
+    seen = set()
+    for number, line in enumerate(_lines(path), 1):
+        cells = line.split()
+        if len(cells) != 2 or cells[1] not in splits:
+            raise DataError(f"{path}, line {number}: must hold a picture's name and 0, 1 or 2; take the original file")
+        if cells[0] not in known:
+            raise DataError(f"{path}, line {number}: {cells[0]} is not in {attributes.name}; take both from one place")
+        if cells[0] in seen:
+            raise DataError(f"{path}, line {number}: {cells[0]} is there twice; remove one line")
+        seen.add(cells[0])
+        splits[cells[1]].append(cells[0])
+    for code, split in zip(splits, SPLITS, strict=True):
+        if not splits[code]:
+            raise DataError(f"{path}: no picture with {code} ({split}); take the original file")
+    if len(seen) != len(known):
+        raise DataError(f"{path}: {len(seen)} pictures, {len(known)} in {attributes.name}; take both from one place")
+    ends = np.cumsum([0, *(len(names) for names in splits.values())]).tolist()
+    return [name for names in splits.values() for name in names], ends

@@ -1,0 +1,199 @@
+"""What is in a data set: counts, rates, missing labels, which labels go together, and pictures of each.
+
+A *value* is what is counted: a binary label that is 1, or one class of a categorical label.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tf_ccvae.data.dataset import SPLITS, Dataset, Split
+from tf_ccvae.labels import MISSING, Labels
+
+RARE = 50  # training examples: with fewer a label is not learned
+RARE_SHARE = 0.01  # of the training examples that know a binary label
+CORRELATED = 0.8  # |r| above which two labels cannot be told apart
+IN_FULL = 100  # values up to which every pair is written down
+STRONGEST = 20  # pairs that are listed
+_ROWS = 65536  # examples that are counted at a time
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value: its name, the position of its label and the number that stands for it."""
+
+    name: str
+    label: int
+    value: int
+
+
+def values_of(labels: Labels) -> list[Value]:
+    """All values of all labels."""
+    return [
+        Value(f"{label.name}={label.classes[k]}" if label.classes else label.name, i, k)
+        for i, label in enumerate(labels)
+        for k in (range(label.values) if label.classes else (1,))
+    ]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How often values come together.
+
+    Args:
+      both: int64 (values, values), examples with both values; those with one on the diagonal.
+      known: int64 (values, values), examples that know the labels of both.
+      first: int64 (values, values), examples with the first value among those.
+    """
+
+    both: np.ndarray
+    known: np.ndarray
+    first: np.ndarray
+
+    def correlation(self) -> np.ndarray:
+        """Pearson's r over the examples that know both labels, (values, values); NaN where a value does not vary."""
+        n, a, b = (x.astype(np.float64) for x in (self.known, self.first, self.first.T))
+        scale = np.sqrt(a * (n - a) * b * (n - b))
+        return np.divide(n * self.both - a * b, scale, out=np.full(n.shape, np.nan), where=scale > 0)
+
+
+def count(split: Split, values: list[Value]) -> Counts:
+    """Counts over a split."""
+    sums = np.zeros((3, len(values), len(values)), np.int64)
+    columns, wanted = [x.label for x in values], [x.value for x in values]
+    for start in range(0, len(split), _ROWS):
+        labels = split.labels[start : start + _ROWS][:, columns]
+        on, known = (labels == wanted).astype(np.float32), (labels != MISSING).astype(np.float32)
+        sums += np.rint([on.T @ on, known.T @ known, on.T @ known]).astype(np.int64)
+    return Counts(*sums)
+
+
+def inspect(dataset: Dataset, seen: Split) -> dict[str, Any]:
+    """Everything that can be said in numbers, as JSON holds it.
+
+    Args:
+      dataset: the data set.
+      seen: its training split with the labels that training sees, as `pipeline.hide_labels` leaves them.
+
+    Returns:
+      `splits`, `labels`, `co_occurrence` (of the labels that training sees), `strongest`, `warnings` and what the data
+      set says of itself.
+    """
+    values = values_of(dataset.labels)
+    splits = {name: dataset.split(name) for name in SPLITS} | {"seen in training": seen}
+    counted = {name: count(split, values) for name, split in splits.items()}
+    correlation = counted["seen in training"].correlation()
+    pairs = sorted(_pairs(values, correlation), key=lambda pair: -abs(pair[2]))
+    return {
+        "data": dataset.name,
+        "source": dataset.about.get("source"),
+        "licence": dataset.about.get("licence"),
+        "image_shape": dataset.image_shape,
+        "splits": {
+            name: {"examples": len(split), "with_labels": int(split.observed.any(1).sum())}
+            for name, split in splits.items()
+        },
+        "labels": [_of_value(value, i, counted) for i, value in enumerate(values)],
+        "co_occurrence": _matrices(values, counted["seen in training"], correlation)
+        if len(values) <= IN_FULL
+        else None,
+        "strongest": [{"values": [a.name, b.name], "r": round(r, 4)} for a, b, r in pairs[:STRONGEST]],
+        "warnings": [
+            *dataset.about.get("warnings", ()),
+            *_rare(dataset.labels, values, counted["seen in training"]),
+            *_correlated(pairs),
+        ],
+    }
+
+
+def _of_value(value: Value, i: int, counted: dict[str, Counts]) -> dict[str, Any]:
+    rows = {}
+    for name, counts in counted.items():
+        on, known = int(counts.both[i, i]), int(counts.known[i, i])
+        rows[name] = {"count": on, "known": known, "rate": round(on / known, 6) if known else None}
+    return {"value": value.name, **rows}
+
+
+def _matrices(values: list[Value], counts: Counts, correlation: np.ndarray) -> dict[str, Any]:
+    return {
+        "values": [value.name for value in values],
+        "both": counts.both.tolist(),
+        "known": counts.known.tolist(),
+        "correlation": [[None if np.isnan(r) else round(float(r), 4) for r in row] for row in correlation],
+    }
+
+
+def _pairs(values: list[Value], correlation: np.ndarray) -> Iterator[tuple[Value, Value, float]]:
+    """Pairs of values of different labels that both vary."""
+    for i, j in zip(*np.nonzero(np.triu(np.isfinite(correlation), 1)), strict=True):
+        if values[i].label != values[j].label:
+            yield values[i], values[j], float(correlation[i, j])
+
+
+def _rare(labels: Labels, values: list[Value], counts: Counts) -> Iterator[str]:
+    for i, value in enumerate(values):
+        known, on = int(counts.known[i, i]), int(counts.both[i, i])
+        label = labels.items[value.label]
+        cases = [("1", on), ("0", known - on)] if label.binary else [(label.classes[value.value], on)]
+        for what, number in cases:
+            if number < RARE or (label.binary and number < RARE_SHARE * known):
+                share = f" ({number / known:.1%})" if known else ""
+                yield (
+                    f"label {label.name!r} is {what} in only {number:,} of the {known:,} training examples that know it"
+                    f"{share}: too rare to separate; leave it out or label more"
+                )
+
+
+def _correlated(pairs: list[tuple[Value, Value, float]]) -> Iterator[str]:
+    for a, b, r in pairs:
+        if abs(r) > CORRELATED:
+            how = "nearly always come together" if r > 0 else "nearly exclude each other"
+            yield f"{a.name!r} and {b.name!r} {how} (r = {r:.2f}): they cannot be separated; leave one out"
+
+
+def pictures(split: Split, values: list[Value], columns: int = 10, rows: int = 40, seed: int = 0) -> np.ndarray:
+    """Training pictures of each value, drawn at random; white where there are too few.
+
+    Returns:
+      uint8 (values, columns, height, width, channels), of the first `rows` values at most.
+    """
+    random = np.random.default_rng(seed)
+    sheet = np.full((min(len(values), rows), columns, *split.images.shape[1:]), 255, np.uint8)
+    for row, value in zip(sheet, values, strict=False):
+        found = np.flatnonzero(split.labels[:, value.label] == value.value)
+        chosen = np.sort(random.permutation(found)[:columns])
+        row[: len(chosen)] = split.images[chosen]
+    return sheet
+
+
+def lines(results: dict[str, Any], limit: int = 20) -> Iterator[str]:
+    """A summary in lines of text; `limit` bounds the number of warnings."""
+    shape = "x".join(map(str, results["image_shape"]))
+    yield f"{results['data']}: images of {shape}; {results['source']}; {results['licence']}"
+    yield ""
+    yield f"{'split':18} {'examples':>9} {'with labels':>12}"
+    for name, split in results["splits"].items():
+        yield f"{name:18} {split['examples']:9,} {split['with_labels']:12,}"
+    yield ""
+    width = max(5, *(len(row["value"]) for row in results["labels"]))
+    yield f"{'label':{width}} {'seen':>9} {'missing':>8} {'train':>7} {'validation':>11} {'test':>7}"
+    examples = results["splits"]["seen in training"]["examples"]
+    for row in results["labels"]:
+        rates = [row[name]["rate"] for name in SPLITS]
+        train, validation, test = ("-" if rate is None else f"{rate:.1%}" for rate in rates)
+        known = row["seen in training"]["known"]
+        missing = f"{1 - known / max(examples, 1):.1%}"
+        yield f"{row['value']:{width}} {known:9,} {missing:>8} {train:>7} {validation:>11} {test:>7}"
+    if results["strongest"]:
+        yield ""
+        yield "strongest correlations"
+    for pair in results["strongest"][:10]:
+        yield f"{pair['r']:6.2f}  {pair['values'][0]}, {pair['values'][1]}"
+    if results["warnings"]:
+        yield ""
+    for warning in results["warnings"][:limit]:
+        yield f"warning: {warning}"
+    if len(results["warnings"]) > limit:
+        yield f"{len(results['warnings']) - limit} more warnings are in inspection.json"

@@ -1,0 +1,216 @@
+"""Any image data set of tensorflow-datasets that has class labels or boolean attributes.
+
+Every `ClassLabel` is a categorical label, every boolean a binary one, also inside a dictionary such as CelebA's
+`attributes`; -1 in a `ClassLabel` is a missing label. Other features are left out. Pictures are scaled until the
+shorter side fits, and their centre is cut out. Folders are those of tensorflow-datasets: `data_dir`, or else the
+environment variable TFDS_DATA_DIR, or else ~/tensorflow_datasets.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tf_ccvae.data import cache
+from tf_ccvae.data.dataset import DataError, Dataset, Split, check_train_labels
+from tf_ccvae.data.idx import reachable
+from tf_ccvae.data.images import Fit, fitted
+from tf_ccvae.data.splits import class_names, plan
+from tf_ccvae.labels import Label, Labels
+
+WAYS = "prepare it by 'tfds build {name}' where there is a network, and set data.path to its data_dir"
+
+
+@dataclass(frozen=True)
+class Features:
+    """Where a picture and its labels are in an example: names of nested dictionaries, from the outside in."""
+
+    image: tuple[str, ...]
+    labels: Mapping[tuple[str, ...], Label]
+
+
+def load(
+    name: str,
+    data_dir: Path | None = None,
+    image_size: int = 64,
+    channels: int = 3,
+    fit: Fit = fitted,
+    ways: str = WAYS,
+    cache_dir: Path | None = None,
+    validation_fraction: float = 0.1,
+    test_fraction: float = 0.1,
+    progress: bool = False,
+) -> Dataset:
+    """A data set of tensorflow-datasets, which is asked to download it if it is not on this machine.
+
+    Args:
+      name: as in the catalogue, with configuration and version if need be: `cifar10`, `name/config:1.0.0`.
+      data_dir: of tensorflow-datasets; its own default if None.
+      image_size: height and width of the images in the data set, in pixels.
+      channels: 1 for grey, 3 for colour.
+      fit: how a picture is brought to that size.
+      ways: what to do where it cannot be downloaded; `{name}` and `{manual}`, the folder for files that were downloaded
+        by hand, are filled in.
+      cache_dir: where decoded pictures are kept; the user's cache folder if None.
+      validation_fraction, test_fraction: shares of the training split for the splits that the data set lacks.
+      progress: show a progress bar on standard error.
+
+    Returns:
+      Dataset with images uint8 (examples, image_size, image_size, channels), memory-mapped and read-only, and labels
+      int16 (examples, labels).
+
+    Raises:
+      DataError: there is no such data set, it has no images or labels, or it cannot be downloaded or read.
+    """
+    builder = _prepared(name, data_dir, ways)
+    features = features_of(builder.info.features, f"tfds:{name}")
+    sizes = {split: int(info.num_examples) for split, info in builder.info.splits.items()}
+    chosen = plan(sizes, validation_fraction, test_fraction, f"tfds:{name}")
+
+    def read(start: int, stop: int) -> dict[str, np.ndarray]:
+        images = np.empty((stop - start, image_size, image_size, channels), np.uint8)
+        labels = np.empty((stop - start, len(features.labels)), np.int16)
+        for i, example in enumerate(_examples(builder, chosen.between(start, stop), f"tfds:{name}")):
+            picture = _picture(_inside(example, features.image), f"tfds:{name}")
+            images[i] = fit(picture, image_size, image_size, channels)
+            labels[i] = [_inside(example, place) for place in features.labels]
+        return {"images": images, "labels": labels}
+
+    arrays = cache.cached(
+        f"tfds-{builder.name}",
+        {
+            "data_set": str(builder.info.full_name),
+            "splits": sizes,
+            "shuffled": chosen.shuffled,
+            "fit": fit.__name__,
+            "data_dir": str(builder.data_path),
+        },
+        chosen.examples,
+        {
+            "images": cache.Array((image_size, image_size, channels), np.uint8),
+            "labels": cache.Array((len(features.labels),), np.int16),
+        },
+        read,
+        chosen.order,
+        cache_dir,
+        progress,
+    )
+    parts = {
+        split: Split(arrays["images"][start:stop], np.array(arrays["labels"][start:stop]))
+        for split, (start, stop) in chosen.rows.items()
+    }
+    labels = Labels(tuple(features.labels.values()))
+    about = {
+        "source": f"tensorflow-datasets, {builder.info.full_name}",
+        "licence": builder.info.redistribution_info.license or "see " + builder.info.homepage,
+        "warnings": check_train_labels(labels.names, parts["train"].labels, f"tfds:{name}"),
+    }
+    return Dataset(builder.name, labels, **parts, about=about)
+
+
+def _prepared(name: str, data_dir: Path | None, ways: str) -> Any:
+    """The builder of a data set whose files are on this machine, after a download if need be."""
+    import tensorflow_datasets
+
+    try:
+        builder = tensorflow_datasets.builder(name, data_dir=None if data_dir is None else str(data_dir))
+    except tensorflow_datasets.core.DatasetNotFoundError:
+        known = tensorflow_datasets.list_builders(with_community_datasets=False)
+        nearest = difflib.get_close_matches(name.partition("/")[0].partition(":")[0], known, n=1)
+        hint = f"did you mean tfds:{nearest[0]}?" if nearest else "its catalogue lists all"
+        raise DataError(f"data.name tfds:{name}: tensorflow-datasets has no such data set; {hint}") from None
+    except Exception as error:
+        raise DataError(f"data.name tfds:{name}: {_in_one_line(error)}") from error
+    if builder.is_prepared():
+        return builder
+    root = Path(builder.data_dir).parents[str(builder.info.full_name).count("/")]
+    manual = root / "downloads" / "manual"
+    ways = ways.format(name=name, manual=manual)
+    urls = builder.url_infos or {}
+    by_hand = bool(urls) and all((manual / str(info.filename)).is_file() for info in urls.values())
+    hosts = [url for url in urls if url.startswith("http")]
+    if hosts and not by_hand and not reachable(hosts[0]):
+        raise DataError(f"tfds:{name}: not in {root}, and the host of its files cannot be reached; {ways}")
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # of the network, the disk, the checksums or the files put there by hand
+        raise DataError(
+            f"tfds:{name}: tensorflow-datasets cannot prepare it ({_in_one_line(error)}); {ways}"
+        ) from error
+    return builder
+
+
+def _in_one_line(error: BaseException) -> str:
+    line = " ".join(str(error).split()) or type(error).__name__
+    return line if len(line) <= 200 else f"{line[:200]}..."
+
+
+def features_of(features: Any, where: str) -> Features:
+    """The picture and the labels among the features of a data set.
+
+    Args:
+      features: `tensorflow_datasets.features.FeaturesDict`.
+      where: the data set, for messages.
+
+    Raises:
+      DataError: there is no picture, more than one and none called `image`, or no label.
+    """
+    from tensorflow_datasets import features as kinds
+
+    images: list[tuple[str, ...]] = []
+    labels: dict[tuple[str, ...], Label] = {}
+    leaves = dict(sorted(_leaves(features), key=lambda leaf: leaf[0]))  # files do not keep their order
+    for place, feature in leaves.items():
+        name = place[-1] if [x[-1] for x in leaves].count(place[-1]) == 1 else "_".join(place)
+        if isinstance(feature, kinds.Image) and not isinstance(feature, kinds.LabeledImage):
+            images.append(place)
+        elif isinstance(feature, kinds.ClassLabel):
+            if (feature.num_classes or 0) >= 2:
+                labels[place] = Label(name, class_names(feature.names))
+        elif isinstance(feature, kinds.Tensor) and not feature.shape and feature.np_dtype == np.bool_:
+            labels[place] = Label(name)
+    found = ", ".join("/".join(place) for place in leaves)
+    if not images:
+        raise DataError(f"{where}: has no image among its features ({found}); use another data set")
+    if len(images) > 1 and ("image",) not in images:
+        raise DataError(f"{where}: has {len(images)} images in an example and none called image; use another data set")
+    if not labels:
+        raise DataError(f"{where}: has neither class labels nor booleans among its features ({found})")
+    return Features(("image",) if ("image",) in images else images[0], labels)
+
+
+def _leaves(features: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    from tensorflow_datasets import features as kinds
+
+    for name, feature in features.items():
+        if isinstance(feature, kinds.FeaturesDict):
+            yield from _leaves(feature, (*place, name))
+        else:
+            yield (*place, name), feature
+
+
+def _examples(builder: Any, parts: list[tuple[str, int, int]], where: str) -> Iterator[Any]:
+    import tensorflow_datasets
+
+    for split, start, stop in parts:
+        try:
+            some = builder.as_dataset(split=f"{split}[{start}:{stop}]", shuffle_files=False)
+            yield from tensorflow_datasets.as_numpy(some)
+        except Exception as error:  # of TensorFlow: files that are gone or damaged
+            raise DataError(f"{where}: cannot be read ({_in_one_line(error)}); prepare it again") from error
+
+
+def _inside(example: Any, place: tuple[str, ...]) -> Any:
+    for name in place:
+        example = example[name]
+    return example
+
+
+def _picture(pixels: np.ndarray, where: str) -> Image.Image:
+    if pixels.dtype != np.uint8:
+        raise DataError(f"{where}: its images hold {pixels.dtype}, not bytes; use another data set")
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
