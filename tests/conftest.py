@@ -195,3 +195,20 @@ def huggingface_folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("huggingface") / "celeba"
     datasets.DatasetDict({"train": split(24), "valid": split(8), "test": split(8)}).save_to_disk(place)
     return place
+
+
+@pytest.fixture(scope="session")
+def idx_folder(tmp_path_factory):
+    """As MNIST: 60 pictures to train and 20 for the test in four IDX files, their classes 0, 1, ..., 9, 0, ..."""
+    import struct
+
+    from tf_ccvae.data.idx import FILES
+
+    place = tmp_path_factory.mktemp("idx")
+    random = np.random.default_rng(0)
+    for split, count in (("train", 60), ("test", 20)):
+        images, classes = random.integers(0, 256, (count, 28, 28), np.uint8), np.arange(count, dtype=np.uint8) % 10
+        for name, values in zip(FILES[split], (images, classes), strict=True):
+            header = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
+            (place / name).write_bytes(header + values.tobytes())
+    return place
