@@ -125,7 +125,7 @@ def _prepared(name: str, data_dir: Path | None, ways: str) -> Any:
         raise DataError(f"data.name tfds:{name}: tensorflow-datasets has no such data set; {hint}") from None
     except Exception as error:
         raise DataError(f"data.name tfds:{name}: {_in_one_line(error)}") from error
-    if builder.is_prepared():
+    if Path(builder.data_dir, "dataset_info.json").is_file():  # is_prepared() would log a warning where it is not
         return builder
     root = Path(builder.data_dir).parents[str(builder.info.full_name).count("/")]
     manual = root / "downloads" / "manual"
