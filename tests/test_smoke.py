@@ -38,6 +38,10 @@ PROGRAMS = {
         *("--batches", "4", "--rounds", "1", "--seconds", "0.1", "--variants", "graph", "convolutions alone"),
         *("--against", "HEAD", "--results", "{folder}"),
     ),
+    "benchmarks.scaling": (
+        *("--sizes", "28", "--labels", "1", "--batches", "4", "--no-replicated", "--seconds", "0.1"),
+        *("--results", "{folder}"),
+    ),
     "benchmarks.runtimes": (
         *("--examples", "600", "--batches", "1", "--graphs", "encoder", "--runtimes", "onnxruntime"),
         *("--rounds", "1", "--seconds", "0.05", "--results", "{folder}"),

@@ -5,6 +5,7 @@ label after label as `labels.slices` says, then the others. Interventions are fu
 what they are for it."""
 
 import abc
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import keras
@@ -12,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_ccvae import objective
+from tf_ccvae import objective, replicas
 from tf_ccvae.distributions import LabelStatistics, Likelihood, PosteriorHead
 from tf_ccvae.labels import Labels
 from tf_ccvae.measures import LabelCounts, Sum, predicted_values
@@ -195,8 +196,14 @@ class LabelledVAE(keras.Model, abc.ABC):
             self._draws(batch, estimator, seeds[2]),
         )
 
-    def extra_loss(self, data: dict[str, Any], terms: objective.Terms) -> Any:
-        """What training minimises beside the mean of `terms.loss`."""
+    def extra_loss(self, data: dict[str, Any], terms: objective.Terms, mean: Callable[[Any], tf.Tensor]) -> Any:
+        """What training minimises beside the mean of `terms.loss`.
+
+        Args:
+          data: a batch, or one replica's part of it.
+          terms: of the bound on it.
+          mean: takes the mean over the whole batch of something per example, see `replicas.batch_mean`.
+        """
         return 0.0
 
     def _draws(self, batch: Any, estimator: str, seed: Any) -> tf.Tensor:
@@ -204,16 +211,18 @@ class LabelledVAE(keras.Model, abc.ABC):
         return tf.zeros([0, batch, self.labels.characteristic])
 
     def train_step(self, data: dict[str, Any]) -> dict[str, Any]:
-        noise = self.noise(tf.shape(data["image"])[0], self.estimator, _TRAINING, self.optimizer.iterations)
+        examples = tf.shape(data["image"])[0]
+        noise = self.noise(examples, self.estimator, _TRAINING, self.optimizer.iterations)
+        mean = replicas.batch_mean(examples)
         with tf.GradientTape() as tape:
             terms = self.assess(data, noise, self.estimator).terms
             per_example = terms.loss(self.label_weight)
-            loss = tf.reduce_mean(per_example) + self.extra_loss(data, terms)
+            loss = mean(per_example) + self.extra_loss(data, terms, mean)
             scaled = self.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, self.trainable_weights)
+        gradients = replicas.total_gradients(tape.gradient(scaled, self.trainable_weights), self.optimizer)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
         self._count_terms(terms, per_example, tf.zeros_like(per_example))
-        return {"loss": self.term_means.mean("loss")}
+        return replicas.logs({"loss": self.term_means.mean("loss")})
 
     def test_step(self, data: dict[str, Any]) -> dict[str, Any]:
         """Always by the exact estimator, so that estimators can be compared; reconstructions at the posterior mean."""
@@ -224,10 +233,17 @@ class LabelledVAE(keras.Model, abc.ABC):
         self._count_terms(assessed.terms, assessed.terms.loss(self.label_weight), error)
         predicted = predicted_values(assessed.log_marginals, self.labels)
         self.label_counts.update_state(data["labels"], data["observed"], predicted)
-        return {**self.term_means.result(), **self.label_counts.result()}
+        return replicas.logs({**self.term_means.result(), **self.label_counts.result()})
 
     def _count_terms(self, terms: objective.Terms, loss: tf.Tensor, error: tf.Tensor) -> None:
         self.term_means.update_state({**summed(terms), "loss": loss, "mean_absolute_error": error})
+
+    def make_train_function(self, force: bool = False) -> Any:
+        replicas.check_compiled(self)
+        return super().make_train_function(force)
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Nothing to do: everything is built. Keras would take the mean over replicas of a batch, and fail."""
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -193,7 +193,10 @@ class Training(Settings):
         default=None,
         description="stop after this many epochs without a better validation bound, at least 1, or null for never",
     )
-    jit: bool = Field(default=False, description="compile the training step with XLA: true or false")
+    jit: bool | Literal["auto"] = Field(
+        default="auto",
+        description="compile the training step with XLA: true, false, or auto: on a GPU, without a strategy",
+    )
 
 
 class Export(Settings):
@@ -236,6 +239,11 @@ class Config(Settings):
         description="prefix of the run's name: letters, digits, '.', '_', '-'; empty for the name of the config file",
     )
     seed: int = Field(default=0, ge=0, lt=2**32, description="seed of everything random; 0 to 4294967295")
+    strategy: Literal["none", "mirrored", "multi_worker"] = Field(
+        default="none",
+        description="what trains: none (one device), mirrored (all GPUs of this machine) or multi_worker (several "
+        "machines); batch_size is that of all together; see docs/scale.md",
+    )
     data: Data = Data()
     model: Model = Model()
     objective: Objective = Objective()
@@ -338,6 +346,7 @@ def parse(argv: Sequence[str], prog: str | None = None) -> Command:
     if not config.name:
         config = config.model_copy(update={"name": _safe_name(file.stem)})
     check_data(config, overrides, file)
+    check_strategy(config, given)
     return Command(config, _path(given, "run_dir"), _path(given, "resume"))
 
 
@@ -376,6 +385,22 @@ def check_data(config: Config, overrides: Iterable[str] = (), file: Path | None 
         fail("data.labels", f"{data.labels}: no such file (current directory: {Path.cwd()})")
     if data.name == "folder" and data.validation_fraction + data.test_fraction >= 1:
         fail("data.validation_fraction", "together with data.test_fraction must leave examples for training")
+
+
+def check_strategy(config: Config, given: Iterable[str]) -> None:
+    """Checks that the strategy fits the other settings.
+
+    Args:
+      config: resolved settings.
+      given: arguments that were given, such as `run_dir`.
+
+    Raises:
+      ConfigError: XLA with a strategy, or workers that are not told a common run directory.
+    """
+    if config.strategy != "none" and config.training.jit is True:
+        raise ConfigError(f"training.jit: true (XLA) does not work with --strategy {config.strategy}; leave it at auto")
+    if config.strategy == "multi_worker" and not {"run_dir", "resume"} & set(given):
+        raise ConfigError("--run-dir: missing; --strategy multi_worker needs a directory that all workers share")
 
 
 def flatten(config: Config) -> dict[str, Any]:

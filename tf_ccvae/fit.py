@@ -3,13 +3,16 @@
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tf_ccvae import config as settings
 from tf_ccvae.startup import prepare
 
 INTERRUPTED = 130  # exit code after Ctrl-C
+LOST = 75  # exit code when another worker has gone: try again
 MAY_CHANGE = (  # when a run is continued
+    "strategy",
     "data.images",
     "data.labels",
     "data.path",
@@ -21,55 +24,86 @@ MAY_CHANGE = (  # when a run is continued
     "training.jit",
     "export.formats",
     "export.to",
+    "tracking.tensorboard",
+    "tracking.mlflow",
+    "tracking.wandb",
+    "tracking.experiment",
+    "tracking.uri",
+    "tracking.model",
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The program; returns its exit code: 0, 2 for bad input, 130 after Ctrl-C."""
+    """The program; returns its exit code: 0, 2 for bad input, 75 if another worker has gone, 130 after Ctrl-C."""
     command = settings.read(sys.argv[1:] if argv is None else argv, prog="python -m tf_ccvae.fit")
-    prepare()
+    prepare(devices=command.config.strategy != "multi_worker")
     from tf_ccvae.data.dataset import DataError
     from tf_ccvae.runs import RunError
+    from tf_ccvae.strategies import WorkerLost
 
     try:
         return run_command(command)
     except (settings.ConfigError, DataError, RunError) as error:
         settings.exit_with(error)
+    except WorkerLost as error:
+        print("error:", error, file=sys.stderr, flush=True)
+        return LOST
 
 
 def run_command(command: settings.Command) -> int:
-    """Loads the data, trains, measures, draws; see `tf_ccvae.training` and `tf_ccvae.report`."""
+    """Loads the data, trains, measures, draws; see `tf_ccvae.training` and `tf_ccvae.report`.
+
+    With several workers the chief alone writes, prints and measures; the others wait for it to end.
+    """
     from rich.console import Console
 
-    from tf_ccvae import report, runs, training
+    from tf_ccvae import runs, strategies, tracking
     from tf_ccvae.data import sources
-    from tf_ccvae.files import write_json
 
     config = command.config
     if command.resume:
         check_unchanged(settings.Config.from_yaml(runs.Run(command.resume).config), config)
     check_export(config)
-    console = Console(highlight=False, soft_wrap=True)
+    tracking.check(config)
     started = time.monotonic()
-    dataset = sources.load(config.data, config.seed, progress=True)
+    devices = strategies.make(config.strategy)
+    console = Console(highlight=False, soft_wrap=True, quiet=not devices.chief)
+    dataset = sources.load(config.data, config.seed, progress=devices.chief)
     settings.check_latents(config, dataset.labels)
     for warning in dataset.about.get("warnings", ()):
         console.print(f"warning: {warning}")
-    run = runs.Run(command.resume) if command.resume else runs.create(command.run_dir, config.name)
-    config.to_yaml(run.config)
+    run = open_run(command, devices)
     console.print(
         f"{dataset.name}: {len(dataset.train):,} training images of {'x'.join(map(str, dataset.image_shape))}, "
-        f"{len(dataset.labels)} labels. Run: {run.path}"
+        f"{len(dataset.labels)} labels. Run: {run.path}{devices.described()}"
     )
+    with tracking.Trackers(config, run, console.print, devices.chief) as trackers:
+        return train(config, dataset, run, devices, console, trackers, started)
+
+
+def train(
+    config: settings.Config, dataset: Any, run: Any, devices: Any, console: Any, trackers: Any, started: float
+) -> int:
+    """Trains, measures, draws, exports; returns the exit code. `started` is when the program did, by time.monotonic."""
+    from tf_ccvae import report, runs, training
+    from tf_ccvae.files import write_json
+
     steps = training.steps_per_epoch(config, dataset.train)
     with report.progress(console, config.training.epochs, steps, run.state().epoch) as bar:
-        model, interrupted = training.train(config, dataset, run, report=bar.epoch, callbacks=(bar.callback,))
+        callbacks = (bar.callback, *trackers.callbacks)
+        model, interrupted = training.train(config, dataset, run, bar.epoch, callbacks, devices)
     done = run.state().epoch
-    if done:
+    if done and devices.chief:
         run.save_model(model)
     if interrupted:
         console.print(f"Stopped after {done} finished epochs. Go on by: python -m tf_ccvae.fit --resume {run.path}")
+        trackers.end("interrupted")
         return INTERRUPTED
+    if not devices.chief:
+        devices.wait()
+        return 0
+    if devices.strategy:
+        model = runs.load(run.path)[1]  # on one device
     results: dict[str, Any] = {
         "test": training.measure(model, dataset.test),
         "training": {
@@ -83,7 +117,29 @@ def run_command(command: settings.Command) -> int:
     report.draw(model, dataset, run)
     write_json(run.results, results)
     report.summary(console, results, run)
-    return export(config, run, console) if config.export.formats else 0
+    trackers.finish(results)
+    code = export(config, run, console) if config.export.formats else 0
+    devices.wait()
+    return code
+
+
+def open_run(command: settings.Command, devices: Any) -> Any:
+    """The run directory, with its settings in it; the chief makes it.
+
+    Raises:
+      RunError: it cannot be made, or this worker does not see it.
+    """
+    from tf_ccvae import runs
+
+    if devices.chief:
+        run = runs.Run(command.resume) if command.resume else runs.create(command.run_dir, command.config.name)
+        command.config.to_yaml(run.config)
+    else:
+        run = runs.Run(command.resume or command.run_dir or Path())
+    devices.wait()
+    if not run.config.is_file():
+        raise runs.RunError(f"{run.path}: the chief has made it, but it is not here; all workers need to share it")
+    return run
 
 
 def check_export(config: settings.Config) -> None:

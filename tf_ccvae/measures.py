@@ -1,4 +1,7 @@
-"""Measures that are counted exactly over a whole split, whatever the batches: Keras metrics."""
+"""Measures that are counted exactly over a whole split, whatever the batches: Keras metrics.
+
+With several replicas each of them holds the sums over all, so that any of them can be read by itself.
+"""
 
 from typing import Any
 
@@ -6,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_ccvae import replicas
 from tf_ccvae.distributions import value_mask
 from tf_ccvae.labels import Labels
 
@@ -20,13 +24,15 @@ class Sum(keras.metrics.Metric):
     def __init__(self, names: tuple[str, ...], **kwargs: Any):
         super().__init__(dtype="float32", **kwargs)
         self.names = tuple(names)
-        self.totals = self.add_variable(shape=(len(names) + 1,), initializer="zeros", name="totals")
+        self.totals = self.add_variable(
+            shape=(len(names) + 1,), initializer="zeros", aggregation="only_first_replica", name="totals"
+        )
 
     def update_state(self, terms: dict[str, Any]) -> None:
         """Adds a batch: each term float (batch,)."""
         columns = tf.stack([tf.cast(terms[name], tf.float32) for name in self.names], axis=1)
         counted = tf.concat([columns, tf.ones_like(columns[:, :1])], axis=1)
-        self.totals.assign_add(tf.reduce_sum(counted, axis=0))
+        self.totals.assign_add(replicas.total(tf.reduce_sum(counted, axis=0)))
 
     def mean(self, name: str) -> Any:
         """Mean of one term over the examples so far."""
@@ -47,13 +53,16 @@ class LabelCounts(keras.metrics.Metric):
         super().__init__(dtype="float32", **kwargs)
         self.labels = labels
         shape = (len(labels), labels.values, labels.values)
-        self.counts = self.add_variable(shape=shape, initializer="zeros", name="counts")
+        self.counts = self.add_variable(
+            shape=shape, initializer="zeros", aggregation="only_first_replica", name="counts"
+        )
 
     def update_state(self, values: Any, observed: Any, predicted: Any) -> None:
         """Adds a batch: integer values and predictions and bool observed, (batch, labels)."""
         depth = self.labels.values
         true = tf.one_hot(tf.where(observed, values, -1), depth)  # a row of zeros where missing
-        self.counts.assign_add(tf.einsum("blt,blp->ltp", true, tf.one_hot(predicted, depth)))
+        found = tf.einsum("blt,blp->ltp", true, tf.one_hot(predicted, depth))
+        self.counts.assign_add(replicas.total(found))
 
     def result(self) -> dict[str, Any]:
         """Overall measures, and those of label X as `accuracy_X` and `balanced_accuracy_X`."""

@@ -1,5 +1,6 @@
 """CCVAE as a Keras model: wires networks, distributions and objective together, and nothing else."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import keras
@@ -140,12 +141,12 @@ class CCVAE(LabelledVAE):
         terms = self.terms(data, posterior, noise, estimator)
         return Assessment(terms, posterior.loc, self.log_label_marginals(posterior))
 
-    def extra_loss(self, data: dict[str, Any], terms: objective.Terms) -> Any:
+    def extra_loss(self, data: dict[str, Any], terms: objective.Terms, mean: Callable[[Any], tf.Tensor]) -> Any:
         if self.critic is None:
             return 0.0
         penalty, critic = self.critic(terms.latents, data["labels"], data["observed"])
         weight = warmed_up(self.independence_weight, self.optimizer.iterations)
-        return weight * tf.reduce_mean(penalty) + tf.reduce_mean(critic)
+        return weight * mean(penalty) + mean(critic)
 
     def _draws(self, batch: Any, estimator: str, seed: Any) -> tf.Tensor:
         count = objective.needed_draws(estimator, self.labels, self.samples, self.proposals)

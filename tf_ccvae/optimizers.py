@@ -5,9 +5,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_ccvae.replicas import SummedGradients
+
 
 @keras.saving.register_keras_serializable("tf_ccvae")
-class FusedAdam(keras.optimizers.Adam):
+class FusedAdam(SummedGradients, keras.optimizers.Adam):
     """`keras.optimizers.Adam` whose update of a variable is one TensorFlow kernel.
 
     The update is the same,

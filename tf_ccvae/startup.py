@@ -7,18 +7,22 @@ import tempfile
 from collections.abc import Iterator
 
 
-def prepare() -> None:
+def prepare(devices: bool = True) -> None:
     """Sets TensorFlow's environment, where the user has not set it, and imports it without its start-up lines.
 
     oneDNN is off by default on CPUs without AVX512-VNNI, though it makes the convolutions there about three times as
     fast. If the import fails, what was said meanwhile is printed.
+
+    Args:
+      devices: start the devices as well. Not where workers are to be connected first.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _held_back_stderr():
         import tensorflow as tf
 
-        tf.config.list_logical_devices()
+        if devices:
+            tf.config.list_logical_devices()
 
 
 @contextlib.contextmanager

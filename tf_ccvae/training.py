@@ -1,5 +1,6 @@
 """From settings to a trained run: build the model, train it with checkpoints, measure it."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,12 +11,13 @@ import tensorflow as tf
 
 from tf_ccvae.base import LabelledVAE
 from tf_ccvae.baselines import M2, VAEClassifier
-from tf_ccvae.config import Config, check_latents
+from tf_ccvae.config import Config, ConfigError, check_latents
 from tf_ccvae.data.dataset import Dataset, Split
 from tf_ccvae.data.pipeline import evaluation_batches, hide_labels, training_batches
 from tf_ccvae.model import CCVAE
 from tf_ccvae.optimizers import FusedAdam
 from tf_ccvae.runs import Run, RunError, State
+from tf_ccvae.strategies import ONE, Devices
 
 EVALUATION_BATCH = 200
 MEASURES = (
@@ -107,6 +109,12 @@ def build_optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
     return FusedAdam(rate, global_clipnorm=training.clip_norm)
 
 
+def compile_model(model: LabelledVAE, config: Config, steps: int) -> None:
+    """Gives the model its optimizer, ready for weights; `training.jit` 'auto' is XLA on a GPU without a strategy."""
+    model.compile(optimizer=build_optimizer(config, steps), jit_compile=config.training.jit)
+    model.optimizer.build(model.trainable_variables)
+
+
 class Checkpoints(keras.callbacks.Callback):
     """After every epoch: history, weights and optimizer state to the run directory; stops early if told to.
 
@@ -114,16 +122,28 @@ class Checkpoints(keras.callbacks.Callback):
 
     Keras's BackupAndRestore and EarlyStopping forget, over a restart, which epoch was best and how long ago.
 
+    Every worker calls it with the same measures and comes to the same conclusions; the chief alone writes, and the
+    others wait for it.
+
     Args:
       run: where to write.
       state: where training stands.
       patience: epochs without a better validation bound after which to stop; None for never.
       report: called with the line of each epoch.
+      devices: who trains.
     """
 
-    def __init__(self, run: Run, state: State, patience: int | None, report: Callable[[dict[str, float]], None]):
+    def __init__(
+        self,
+        run: Run,
+        state: State,
+        patience: int | None,
+        report: Callable[[dict[str, float]], None],
+        devices: Devices = ONE,
+    ):
         super().__init__()
         self.run = run
+        self.devices = devices
         self.state = state
         self.patience = patience
         self.report = report
@@ -145,10 +165,25 @@ class Checkpoints(keras.callbacks.Callback):
             self.diverged = True
             return
         self.state = State(epoch + 1, int(np.argmax([r["validation_bound"] for r in history])) + 1, history)
-        self.run.save_checkpoint(self.model, self.state)
+        if self.devices.chief:
+            self.run.save_checkpoint(self.model, self.state)
+        self.devices.wait()
         self.report(row)
         if self.patience is not None and self.state.epoch - self.state.best_epoch >= self.patience:
             self.model.stop_training = True
+
+
+class Unmeasured(keras.callbacks.CallbackList):
+    """Callbacks that are not told what single steps measured.
+
+    Keras makes numbers of it first, for which the host has to wait for the device after every step.
+    """
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        super().on_train_batch_end(batch, {})
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        super().on_test_batch_end(batch, {})
 
 
 class Trained(NamedTuple):
@@ -164,6 +199,7 @@ def train(
     run: Run,
     report: Callable[[dict[str, float]], None] = lambda row: None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
+    devices: Devices = ONE,
 ) -> Trained:
     """Trains from where the run stands to the configured number of epochs and leaves the best epoch's weights.
 
@@ -173,55 +209,70 @@ def train(
       run: run directory; if it holds a checkpoint, training goes on from there, and if it holds a model alone, from
         its weights.
       report: called with the measures of each epoch.
-      callbacks: more Keras callbacks.
+      callbacks: more Keras callbacks; they are told about steps, but not what these measured.
+      devices: what trains; every worker calls this function alike.
 
     Returns:
       The model with the weights of the epoch that has the highest validation bound.
 
     Raises:
-      ConfigError: settings that do not fit the data.
+      ConfigError: settings that do not fit the data, or a batch smaller than the number of replicas.
       RunError: the run's checkpoint is damaged, or training diverged.
     """
+    for setting, size in (
+        ("training.batch_size", config.training.batch_size),
+        ("validation examples", len(dataset.validation)),
+    ):
+        if size < devices.replicas:
+            raise ConfigError(f"{setting}: {size} is too few for {devices.replicas} replicas")
     split = hide_labels(dataset.train, config.data.labelled_fraction, config.data.missing_rate, config.seed)
-    model = build_model(config, dataset, split)
     per_epoch = steps_per_epoch(config, split)
     steps = per_epoch * config.training.epochs
-    model.compile(optimizer=build_optimizer(config, steps), jit_compile=config.training.jit)
-    model.optimizer.build(model.trainable_variables)
-    state = run.state()
-    if state.epoch:
-        model.load_weights(run.weights(state.epoch))
-    elif run.model.is_file():  # imported, and not trained here yet
-        imported = keras.models.load_model(run.model)
-        for part in ("encoder", "posterior_head", "decoder", "label_distributions"):
-            getattr(model, part).set_weights(getattr(imported, part).get_weights())
-        model.label_statistics.learn(split.labels)
+    with devices.scope():
+        model = build_model(config, dataset, split)
+        compile_model(model, config, steps)
+        state = run.state()
+        if state.epoch:
+            model.load_weights(run.weights(state.epoch))
+        elif run.model.is_file():  # imported, and not trained here yet
+            start_from(model, run, split)
     interrupted = False
     if state.epoch < config.training.epochs:
-        checkpoints = Checkpoints(run, state, config.training.early_stopping, report)
-        batches = training_batches(
-            split,
-            config.training.batch_size,
-            steps,
-            config.seed,
-            config.data.labelled_share,
-            start_step=state.epoch * per_epoch,
-        )
-        try:
-            model.fit(
-                batches,
-                initial_epoch=state.epoch,
-                epochs=config.training.epochs,
-                steps_per_epoch=per_epoch,
-                shuffle=False,
-                validation_data=evaluation_batches(dataset.validation, EVALUATION_BATCH),
-                verbose=0,
-                callbacks=[
-                    checkpoints,
-                    keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
-                    *callbacks,
-                ],
+        checkpoints = Checkpoints(run, state, config.training.early_stopping, report, devices)
+        batches = devices.batches(
+            lambda here: training_batches(
+                split,
+                config.training.batch_size,
+                steps,
+                config.seed,
+                config.data.labelled_share,
+                start_step=state.epoch * per_epoch,
+                here=here,
             )
+        )
+        validation = devices.batches(lambda here: evaluation_batches(dataset.validation, EVALUATION_BATCH, here))
+        validation_steps = math.ceil(len(dataset.validation) / EVALUATION_BATCH)
+        tensorboard = keras.callbacks.TensorBoard(run.tensorboard, write_graph=False)
+        wanted = devices.chief and config.tracking.tensorboard
+        try:
+            with devices.together():
+                model.fit(
+                    batches,
+                    initial_epoch=state.epoch,
+                    epochs=config.training.epochs,
+                    steps_per_epoch=per_epoch,
+                    shuffle=False,
+                    validation_data=validation,
+                    validation_steps=validation_steps if devices.strategy else None,
+                    verbose=0,
+                    callbacks=Unmeasured(
+                        [checkpoints, *([tensorboard] if wanted else []), *callbacks],
+                        add_history=True,
+                        model=model,
+                        epochs=config.training.epochs,
+                        steps=per_epoch,
+                    ),
+                )
         except KeyboardInterrupt:
             interrupted = True
         state = checkpoints.state
@@ -231,8 +282,17 @@ def train(
                 f"training.clip_norm. {run.path} stands at epoch {state.epoch}"
             )
     if state.best_epoch:
-        model.load_weights(run.weights(state.best_epoch))
+        with devices.scope():
+            model.load_weights(run.weights(state.best_epoch))
     return Trained(model, interrupted)
+
+
+def start_from(model: LabelledVAE, run: Run, train: Split) -> None:
+    """Gives a new model the weights of the run's imported model, and p(y) of the training split."""
+    imported = keras.models.load_model(run.model)
+    for part in ("encoder", "posterior_head", "decoder", "label_distributions"):
+        getattr(model, part).set_weights(getattr(imported, part).get_weights())
+    model.label_statistics.learn(train.labels)
 
 
 def measure(model: LabelledVAE, split: Split) -> dict[str, Any]:

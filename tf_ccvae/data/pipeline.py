@@ -6,13 +6,48 @@ alone, so that training can start again at any step and see what an uninterrupte
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
 
 from tf_ccvae.data.dataset import DataError, Split
 from tf_ccvae.labels import MISSING
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which parts of every batch are read here, if it is cut into one part for each of several replicas.
+
+    Parts follow each other in the batch and differ by at most one example in size.
+
+    replicas: number of parts.
+    first, count: those from `first` on, as many as `count`.
+    """
+
+    replicas: int = 1
+    first: int = 0
+    count: int = 1
+
+    def size(self, batch_size: int | None) -> int | None:
+        """Examples per part, if that is the same for all."""
+        return batch_size // self.replicas if batch_size and batch_size % self.replicas == 0 else None
+
+    def cut(self, rows: tf.data.Dataset) -> tf.data.Dataset:
+        """From rows of whole batches to rows of the parts read here, one part after the other."""
+        if self == WHOLE:
+            return rows
+
+        def parts(batch: tf.Tensor) -> tf.data.Dataset:
+            part = tf.range(self.first, self.first + self.count, dtype=tf.int64)
+            size = tf.shape(batch, out_type=tf.int64)[0]
+            bounds = tf.stack([part * size // self.replicas, (part + 1) * size // self.replicas], axis=1)
+            return tf.data.Dataset.from_tensor_slices(bounds).map(lambda bound: batch[bound[0] : bound[1]])
+
+        return rows.flat_map(parts)
+
+
+WHOLE = Share()
 
 
 def hide_labels(split: Split, labelled_fraction: float, missing_rate: float, seed: int) -> Split:
@@ -54,7 +89,13 @@ def _stream(start: tf.Tensor, count: tf.Tensor, pool: tf.Tensor, seed: tuple[int
 
 
 def training_batches(
-    split: Split, batch_size: int, steps: int, seed: int, labelled_share: float | str = "auto", start_step: int = 0
+    split: Split,
+    batch_size: int,
+    steps: int,
+    seed: int,
+    labelled_share: float | str = "auto",
+    start_step: int = 0,
+    here: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Batches of steps start_step .. steps - 1.
 
@@ -66,6 +107,7 @@ def training_batches(
       labelled_share: share of every batch that is drawn from the examples with at least one label, in (0, 1), or
         'auto'. It has no effect if all examples have labels or none has.
       start_step: first step, for resuming.
+      here: which parts of every batch, for several replicas.
 
     Raises:
       DataError: the split is empty.
@@ -93,15 +135,27 @@ def training_batches(
             axis=0,
         )
 
-    return _read(split, tf.data.Dataset.range(start_step, steps).map(rows), batch_size)
+    return _read(split, tf.data.Dataset.range(start_step, steps).map(rows), here.size(batch_size), here)
 
 
-def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
-    """Every example of the split once, in order; the last batch may be smaller."""
-    return _read(split, tf.data.Dataset.range(len(split)).batch(batch_size), None)
+def evaluation_batches(split: Split, batch_size: int, here: Share = WHOLE) -> tf.data.Dataset:
+    """Every example of the split once, in order; the last batch may be smaller.
+
+    Args:
+      split: examples.
+      batch_size: examples per batch.
+      here: which parts of every batch, for several replicas. Then there are as many batches of nearly the same size, so
+        that every part of the last has examples too, if only there are as many examples as replicas.
+    """
+    if here == WHOLE:
+        return _read(split, tf.data.Dataset.range(len(split)).batch(batch_size), None, here)
+    batches = math.ceil(len(split) / batch_size)
+    steps = tf.data.Dataset.range(batches)
+    rows = steps.map(lambda step: tf.range(step * len(split) // batches, (step + 1) * len(split) // batches))
+    return _read(split, rows, None, here)
 
 
-def _read(split: Split, rows: tf.data.Dataset, batch_size: int | None) -> tf.data.Dataset:
+def _read(split: Split, rows: tf.data.Dataset, batch_size: int | None, here: Share) -> tf.data.Dataset:
     images, labels = split.images, split.labels.astype(np.int32)
 
     def read(index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -114,4 +168,4 @@ def _read(split: Split, rows: tf.data.Dataset, batch_size: int | None) -> tf.dat
         index.set_shape([batch_size])
         return {"image": image, "labels": values, "observed": values != MISSING, "index": index}
 
-    return rows.map(batch).prefetch(2)
+    return here.cut(rows).map(batch).prefetch(2 * here.count)

@@ -1,0 +1,133 @@
+"""Two workers on this machine train one model; one is killed, and all are started again."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from tf_ccvae import fit, runs
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+EXAMPLES, BATCH, EPOCHS = 256, 32, 6
+
+
+@pytest.fixture(scope="module")
+def arguments(tiny_folder):
+    images, labels = tiny_folder
+    return [
+        *("--data.name", "folder", "--data.images", str(images), "--data.labels", str(labels)),
+        *("--data.image-size", "28", "--data.channels", "1", "--model.latents", "4", "--model.hidden", "8"),
+        *("--model.latents-per-label", "1", "--model.encoder-widths", "[4, 4, 4]"),
+        *("--training.batch-size", str(BATCH), "--training.schedule", "constant", "--strategy", "multi_worker"),
+    ]
+
+
+def free_ports(count):
+    """Ports of the loopback interface that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+@contextlib.contextmanager
+def started(folder, arguments):
+    """Two workers that know of each other; none is left running."""
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    workers = []
+    for index in range(2):
+        cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        with open(folder / f"output{index}.txt", "w") as output:
+            workers.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "tests.distribution.worker", str(folder / f"seen{index}.json"), *arguments],
+                    cwd=ROOT,
+                    env={**os.environ, "TF_CONFIG": json.dumps(cluster)},
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+            )
+    try:
+        yield workers
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+
+
+def output(folder, index):
+    return (folder / f"output{index}.txt").read_text()
+
+
+def finish(folder, workers):
+    codes = [worker.wait(timeout=300) for worker in workers]
+    assert codes == [0, 0], output(folder, 0) + output(folder, 1)
+
+
+def wait_for_epochs(run, workers, folder, epochs):
+    deadline = time.monotonic() + 300
+    while runs.Run(run).state().epoch < epochs:
+        assert all(worker.poll() is None for worker in workers), output(folder, 0) + output(folder, 1)
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def values(path):
+    """All arrays of a file of weights."""
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, arguments):
+    """A training by two workers that nothing happened to; returns its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    with started(folder, [*arguments, "--training.epochs", str(EPOCHS), "--run-dir", str(folder / "run")]) as workers:
+        finish(folder, workers)
+    return folder
+
+
+def test_workers_see_every_example_once_an_epoch_between_them(whole):
+    seen = [json.loads((whole / f"seen{index}.json").read_text())[: EPOCHS * EXAMPLES // 2] for index in range(2)]
+    epochs = np.array(seen).reshape(2, EPOCHS, EXAMPLES // 2)
+    for epoch in range(EPOCHS):
+        np.testing.assert_array_equal(np.sort(epochs[:, epoch].ravel()), np.arange(EXAMPLES))
+
+
+def test_only_the_chief_writes_and_speaks(whole):
+    assert "on 2 replicas of 2 workers" in output(whole, 0) and "Test accuracy" in output(whole, 0)
+    assert output(whole, 1) == ""
+    run = runs.Run(whole / "run")
+    assert run.results.is_file() and len(list(run.tensorboard.rglob("events*"))) == 2  # training and validation
+    assert not [path for path in run.path.rglob(".*")]  # nothing half-written
+
+
+def test_after_the_death_of_a_worker_all_go_on_bit_equal_to_an_uninterrupted_training(whole, arguments, tmp_path):
+    run = tmp_path / "run"
+    with started(tmp_path, [*arguments, "--training.epochs", "10000", "--run-dir", str(run)]) as workers:
+        wait_for_epochs(run, workers, tmp_path, 1)
+        workers[1].kill()
+        assert workers[0].wait(timeout=120) == fit.LOST
+    said = output(tmp_path, 0)
+    assert said.splitlines()[-1].startswith("error: another worker has gone")
+    assert "Traceback" not in said
+    assert 1 <= runs.Run(run).state().epoch < EPOCHS
+    with started(tmp_path, ["--resume", str(run), "--training.epochs", str(EPOCHS)]) as workers:
+        finish(tmp_path, workers)
+    expected, found = (values(runs.Run(path).weights(EPOCHS)) for path in (whole / "run", run))
+    assert expected.keys() == found.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
