@@ -74,7 +74,7 @@ def load(
     def read(start: int, stop: int) -> dict[str, np.ndarray]:
         images = np.empty((stop - start, image_size, image_size, channels), np.uint8)
         labels = np.empty((stop - start, len(features.labels)), np.int16)
-        for i, example in enumerate(_examples(builder, chosen.between(start, stop), f"tfds:{name}")):
+        for i, example in enumerate(_examples(builder, features, chosen.between(start, stop), f"tfds:{name}")):
             picture = _picture(_inside(example, features.image), f"tfds:{name}")
             images[i] = fit(picture, image_size, image_size, channels)
             labels[i] = [_inside(example, place) for place in features.labels]
@@ -193,12 +193,20 @@ def _leaves(features: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
             yield (*place, name), feature
 
 
-def _examples(builder: Any, parts: list[tuple[str, int, int]], where: str) -> Iterator[Any]:
+def _examples(builder: Any, wanted: Features, parts: list[tuple[str, int, int]], where: str) -> Iterator[Any]:
+    """Examples with the wanted features alone."""
     import tensorflow_datasets
 
+    tree: dict[str, Any] = {}
+    for *outer, name in (wanted.image, *wanted.labels):
+        node = tree
+        for dictionary in outer:
+            node = node.setdefault(dictionary, {})
+        node[name] = True
+    decoders = tensorflow_datasets.decode.PartialDecoding(tree)
     for split, start, stop in parts:
         try:
-            some = builder.as_dataset(split=f"{split}[{start}:{stop}]", shuffle_files=False)
+            some = builder.as_dataset(split=f"{split}[{start}:{stop}]", decoders=decoders, shuffle_files=False)
             yield from tensorflow_datasets.as_numpy(some)
         except Exception as error:  # of TensorFlow: files that are gone or damaged
             raise DataError(f"{where}: cannot be read ({_in_one_line(error)}); prepare it again") from error
