@@ -12,13 +12,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FEW_FACES = ("--data.examples", "240", "--training.epochs", "1")
 
-# Arguments that make each documented program small; {folder} is an empty folder, {run} a run of the tiny folder,
-# {weights} a folder with untrained weights of the official programs.
+# Arguments that make each documented program small; {folder} is an empty folder, {run} a run of the tiny folder, and
+# others are fixtures: {weights} is a folder with untrained weights of the official programs.
 PROGRAMS = {
     "tf_ccvae.fit": (*FEW_FACES, "--run-dir", "{folder}/run"),
     "tf_ccvae.intervene": ("{run}", "set", "0", "--label", "Top=1", "--out", "{folder}/set.png"),
-    "tf_ccvae.tune": ("examples/sweep.yaml", "--to", "{folder}/sweep", "--trials", "1", *FEW_FACES),
     "tf_ccvae.data": ("inspect", "configs/avatars.yaml", "--data.examples", "240", "--to", "{folder}/inspection"),
+    "tf_ccvae.tune": ("examples/sweep.yaml", "--to", "{folder}/sweep", "--trials", "1", *FEW_FACES),
     "tf_ccvae.evaluate": ("{run}", "--generated", "24"),
     "export": ("{run}", "--to", "{folder}/export", "--formats", "litert"),
     "export.import_pytorch": (
@@ -26,24 +26,40 @@ PROGRAMS = {
         *("--to", "{folder}/official"),
     ),
     "benchmarks.comparison": (
-        *("--models", "m2", "--fractions", "0.2", "--epochs", "1", "--examples", "600", "--generated", "60"),
+        *("--models", "vae_classifier", "--fractions", "0.2", "--epochs", "1", "--examples", "600"),
+        *("--generated", "60"),
         *("--runs", "{folder}/runs", "--results", "{folder}"),
     ),
     "benchmarks.estimators": (
-        *("--examples", "240", "--settings", "ours", "--fractions", "0.2", "--seeds", "0"),
+        *("--examples", "240", "--settings", "ours", "--methods", "pytorch", "--fractions", "0.2", "--seeds", "0"),
         *("--results", "{folder}"),
+    ),
+    "benchmarks.fashion_mnist": (
+        *("--data", "{idx_folder}", "--models", "ccvae", "--labelled", "20", "--epochs", "1", "--samples", "2"),
+        *("--runs", "{folder}/runs", "--results", "{folder}", "--figure", "{folder}/samples.png"),
+    ),
+    "benchmarks.input_speed": (
+        *("--examples", "300", "--batches", "4", "--seconds", "0.1", "--folder", "{folder}", "--results", "{folder}"),
+    ),
+    "benchmarks.orl_glasses": (
+        *("--folds", "0", "--epochs", "1", "--runs", "{folder}/runs", "--results", "{folder}"),
+        *("--figure", "{folder}/swaps.png"),
+    ),
+    "benchmarks.paper": (
+        *("--data", "{celeba_folder}", "--rates", "0.2", "--methods", "exact", "--epochs", "1"),
+        *("--runs", "{folder}/runs", "--results", "{folder}"),
     ),
     "benchmarks.gradient_variance": ("--examples", "240", "--epochs", "1", "--draws", "2", "--results", "{folder}"),
     "benchmarks.training_speed": (
-        *("--batches", "4", "--rounds", "1", "--seconds", "0.1", "--variants", "graph", "convolutions alone"),
-        *("--against", "HEAD", "--results", "{folder}"),
+        *("--batches", "4", "--rounds", "1", "--seconds", "0.1", "--variants", "graph"),
+        *("--results", "{folder}"),
     ),
     "benchmarks.scaling": (
         *("--sizes", "28", "--labels", "1", "--batches", "4", "--no-replicated", "--seconds", "0.1"),
         *("--results", "{folder}"),
     ),
     "benchmarks.runtimes": (
-        *("--examples", "600", "--batches", "1", "--graphs", "encoder", "--runtimes", "onnxruntime"),
+        *("--run", "{run}", "--batches", "1", "--graphs", "encoder", "--runtimes", "onnxruntime"),
         *("--rounds", "1", "--seconds", "0.05", "--results", "{folder}"),
     ),
     "benchmarks.avatars_learnability": ("--examples", "240", "--epochs", "1", "--output", "{folder}/learnable.json"),
@@ -64,7 +80,9 @@ CONFIGS = {
 MADE_UP = {
     "celeba.yaml": ("celeba_folder", "Smiling=1"),
     "chexpert.yaml": ("chexpert_folder", "Pleural Effusion=1"),
+    "fashion_mnist.yaml": ("idx_folder", "Article=Bag"),
     "huggingface.yaml": ("huggingface_folder", "No_Beard=off"),
+    "mnist.yaml": ("idx_folder", "Digit=7"),
     "tfds.yaml": ("tfds_folder", "label=frog"),
 }
 FEW_WEIGHTS = (
@@ -123,8 +141,9 @@ def test_every_documented_program_runs(module, tmp_path, tiny_run, request):
         shutil.copytree(tiny_run, copy, ignore=unwanted)
     before = len(list(tmp_path.rglob("*")))
     named = {"folder": tmp_path, "run": copy}
-    if any("{weights}" in argument for argument in PROGRAMS[module]):
-        named["weights"] = request.getfixturevalue("weights")
+    for fixture in ("weights", "idx_folder", "celeba_folder"):
+        if any(f"{{{fixture}}}" in argument for argument in PROGRAMS[module]):
+            named[fixture] = request.getfixturevalue(fixture)
     run(module, *(argument.format(**named) for argument in PROGRAMS[module]))
     assert len(list(tmp_path.rglob("*"))) > before
 
