@@ -72,8 +72,8 @@ class ImageConv2DTranspose(keras.layers.Conv2DTranspose):
     """A transposed convolution to an image, its bias repeated to the size of the image before it is added.
 
     Same weights and result as `keras.layers.Conv2DTranspose`, but the gradient of the bias is summed over the batch
-    first: TensorFlow's own kernel, which sums over all pixels at once, is slow where there are only three channels (3 ms
-    of a training step on 64 images, against 0.5 ms).
+    first: TensorFlow's own kernel, which sums over all pixels at once, is slow where there are only three channels
+    (3 ms of a training step on 64 images, against 0.5 ms).
     """
 
     def call(self, inputs: Any) -> Any:
