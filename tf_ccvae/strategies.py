@@ -90,9 +90,11 @@ class Devices:
     @functools.cached_property
     def _everyone(self) -> Any:
         """A graph whose result needs all workers."""
-        return tf.function(
-            lambda: self.strategy.run(lambda: tf.distribute.get_replica_context().all_reduce("SUM", tf.ones([])))
-        )
+
+        def step() -> Any:
+            return tf.distribute.get_replica_context().all_reduce("SUM", tf.ones([]))
+
+        return tf.function(functools.partial(self.strategy.run, step), autograph=False)
 
     def wait(self) -> None:
         """Returns once every worker has called it; raises `WorkerLost` if one has gone."""
