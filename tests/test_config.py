@@ -415,7 +415,7 @@ def test_help_lists_every_setting_with_type_default_and_description(capsys):
     words = " ".join(text.split())
     for section, settings in [("", Config), *((f"{k}.", type(v)) for k, v in Config())]:
         for name, field in getattr(settings, "model_fields", {}).items():
-            if f"{section}{name}" in ("data", "model", "objective", "training", "export"):
+            if f"{section}{name}" in ("data", "model", "objective", "training", "export", "tracking"):
                 continue
             assert f"--{section}{name.replace('_', '-')} " in text
             assert field.description and field.description in words
