@@ -9,10 +9,12 @@ should run on the machine; the load that others make is noted.
 """
 
 import argparse
+import multiprocessing
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -113,13 +115,14 @@ def training(split: Split, batch: int) -> Callable[[], int]:
 
 def measure(path: Path, batch: int, seconds: float) -> list[dict[str, Any]]:
     """Training, then reading with the file out of the kernel's cache and once more: one row each."""
-    rate, _ = per_second(training(mapped(path), batch), seconds)
+    split = mapped(path)
+    rate, _ = per_second(training(split, batch), seconds)
     rows: list[dict[str, Any]] = [{"what": "training step", "batch": batch, "images_per_second": rate}]
     for state in ("cold", "warm"):
         if state == "cold":
             forget(path)
         before = memory()
-        speed, highest = per_second(reading(mapped(path), batch), seconds)
+        speed, highest = per_second(reading(split, batch), seconds)
         row = {"what": f"reading, {state}", "batch": batch, "images_per_second": speed, "times_training": speed / rate}
         rows.append({**row, "own_growth_mb": highest - before["own_mb"], **memory()})
     return rows
@@ -159,7 +162,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         path = Path(folder) / "images.npy"
         write(path, arguments.examples)
-        rows = [row for batch in arguments.batches for row in measure(path, batch, arguments.seconds)]
+        rows = []
+        for batch in arguments.batches:  # each in a process of its own, so that memory is what one run takes
+            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+                rows += pool.submit(measure, path, batch, arguments.seconds).result()
         megabytes = round(path.stat().st_size / 1e6)
     about = {"examples": arguments.examples, "megabytes": megabytes, "load": load, "machine": machine()}
     write_json(arguments.results / "input_speed.json", {**about, "rows": rows})
