@@ -89,6 +89,20 @@ def test_m2_sums_out_missing_labels_exactly_where_that_is_possible():
     np.testing.assert_allclose(bound, total, rtol=1e-4)
 
 
+def test_m2_decodes_only_possible_values_and_under_xla_all_with_the_same_bound():
+    model, batch = small(M2, MIXED), batch_of(MIXED)
+    noise = model.noise(6, "exact", 0, 0)
+    decoded = []
+    decode = model.decode
+    model.decode = lambda latents: decoded.append(len(latents)) or decode(latents)
+    few = model.assess(batch, noise, "exact").terms.bound
+    model.jit_compile = True
+    compiled = tf.function(lambda: model.assess(batch, noise, "exact").terms.bound, jit_compile=True)
+    np.testing.assert_allclose(few, compiled(), rtol=1e-5)
+    missing = ~np.asarray(batch["observed"])
+    assert decoded[0] == np.prod(np.where(missing, [2, 3], 1), axis=1).sum()
+
+
 def test_relaxed_draws_of_m2_follow_the_label_probabilities():
     log_values = tf.math.log(tf.tile([[[0.2, 0.8, 0.0], [0.5, 0.2, 0.3]]], [20_000, 1, 1]) + 1e-30)
     random = np.random.default_rng(0)

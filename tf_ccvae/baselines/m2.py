@@ -133,20 +133,23 @@ class M2(Baseline):
     def _enumerated(self, image: Any, features: Any, share: Any, noise: Noise) -> tuple[tf.Tensor, ...]:
         """Reconstruction and divergence with every joint value weighted by its share.
 
-        Only joint values with a share are decoded: one for an image whose labels are all known.
+        Only joint values with a share are decoded, one for an image whose labels are all known; all of them under XLA.
         """
         tables = tf.one_hot(self.joint_values, self.labels.values)  # (J, L, V)
         weights = tf.reduce_prod(tf.einsum("blv,jlv->bjl", share, tables), axis=-1)  # (batch, J)
-        pairs = tf.where(~(weights <= 0))  # (P, 2), in the order of the images; what is not a number is kept
-        rows, which = tf.unstack(pairs, axis=1)
+        count, joint = tf.unstack(tf.shape(weights))
+        if self.jit_compile:  # XLA must know how many there are: all
+            rows, which = tf.repeat(tf.range(count), joint), tf.tile(tf.range(joint), [count])
+        else:  # in the order of the images; a weight that is not a number counts too
+            rows, which = tf.unstack(tf.cast(tf.where(~(weights <= 0)), tf.int32), axis=1)
         columns = self.columns(tf.gather(tables, which))
         posterior = self.posterior(tf.gather(features, rows), columns)
         latents = tf.concat([columns, posterior.loc + posterior.scale * tf.gather(noise.normal, rows)], axis=1)
-        weight = tf.gather_nd(weights, pairs)[:, None]
+        weight = tf.gather_nd(weights, tf.stack([rows, which], axis=1))[:, None]
         likelihood = self.decode(latents).log_prob(tf.gather(image, rows))
         each = tf.stack([likelihood, standard_divergence(posterior)], axis=1)
-        reconstruction, divergence = tf.unstack(tf.math.segment_sum(weight * each, rows), axis=1)
-        first = tf.math.segment_min(tf.range(tf.shape(rows)[0]), rows)
+        reconstruction, divergence = tf.unstack(tf.math.unsorted_segment_sum(weight * each, rows, count), axis=1)
+        first = tf.math.unsorted_segment_min(tf.range(tf.shape(rows)[0]), rows, count)
         return reconstruction, divergence, tf.gather(latents, first)
 
     def _gumbel_uniform(self, noise: Noise) -> list[tf.Tensor]:
