@@ -7,7 +7,6 @@ not run again, results are appended to results/comparison.jsonl, and results/com
 
 import argparse
 import itertools
-import time
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +92,7 @@ def summarise(rows: list[dict[str, Any]], where: dict[str, Any]) -> str:
     text = [
         "# CCVAE, M2 and a VAE with a classifier",
         "",
-        f"Made by `python -m benchmarks.comparison`; see its docstring. Test split of avatars, {epochs} epochs.",
+        f"Made by `python -m benchmarks.comparison`; see its docstring. Test split of avatars, {', '.join(map(str, epochs))} epochs.",
         f"Machine: {where}",
         "",
         "Lower is better for calibration error, error, change of others, style AUROC and Fréchet distance.",
@@ -119,10 +118,9 @@ def main() -> None:
         key = f"{model}/{fraction:g}/{arguments.epochs}/{arguments.seed}"
         if key in finished(path):
             continue
-        started = time.monotonic()
         row = evaluate(train(model, fraction, arguments), arguments)
         about = {"key": key, "model": model, "fraction": fraction, "epochs": arguments.epochs, "seed": arguments.seed}
-        append(path, {**about, **row, "seconds": round(time.monotonic() - started, 1)})
+        append(path, {**about, **row})
         print(key, row, flush=True)
         keras.backend.clear_session()
     write_text(arguments.results / "comparison.md", summarise(list(finished(path).values()), machine()))

@@ -228,6 +228,8 @@ static TF_Tensor *input_tensor(const Tensor *input, const Pictures *pictures) {
                 ((uint8_t *)data)[at] = j == 0;
             } else if (!strcmp(input->key, "seed")) {
                 ((int32_t *)data)[at] = (int32_t)at;
+            } else if (!strcmp(input->key, "row")) {
+                ((int32_t *)data)[at] = 0;
             } else {
                 fail(input->key, "an input that this program does not know");
             }

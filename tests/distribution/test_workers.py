@@ -53,7 +53,7 @@ def started(folder, arguments):
                 subprocess.Popen(
                     [sys.executable, "-m", "tests.distribution.worker", str(folder / f"seen{index}.json"), *arguments],
                     cwd=ROOT,
-                    env={**os.environ, "TF_CONFIG": json.dumps(cluster)},
+                    env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_CONFIG": json.dumps(cluster)},
                     stdout=output,
                     stderr=subprocess.STDOUT,
                 )
