@@ -88,11 +88,11 @@ def summarise(rows: list[dict[str, Any]], where: dict[str, Any]) -> str:
                 for name, (_, digits) in COLUMNS.items()
             ]
             body.append([f"{fraction:g}", model, *cells])
-    epochs = sorted({r["epochs"] for r in rows})
+    epochs = ", ".join(map(str, sorted({r["epochs"] for r in rows})))
     text = [
         "# CCVAE, M2 and a VAE with a classifier",
         "",
-        f"Made by `python -m benchmarks.comparison`; see its docstring. Test split of avatars, {', '.join(map(str, epochs))} epochs.",
+        f"Made by `python -m benchmarks.comparison`; see its docstring. Test split of avatars, {epochs} epochs.",
         f"Machine: {where}",
         "",
         "Lower is better for calibration error, error, change of others, style AUROC and Fréchet distance.",
