@@ -158,7 +158,7 @@ def test_every_program_in_the_docs_and_every_program_there_is_has_a_smoke_test()
     assert documented_programs() | made == set(PROGRAMS)
 
 
-@pytest.mark.parametrize("name", sorted(CONFIGS))
+@pytest.mark.parametrize("name", sorted(CONFIGS.keys() - {"avatars.yaml"}))  # which tf_ccvae.fit trains above
 def test_every_config_file_trains(name, tmp_path, tiny_folder):
     images, labels = tiny_folder
     extra = [argument.format(images=images, labels=labels) for argument in CONFIGS[name]]
