@@ -6,6 +6,7 @@ Both get every setting as a parameter, the measures of each epoch as in `history
 tracker is reported in one line, and the training goes on without it.
 """
 
+import abc
 import contextlib
 import importlib.util
 import json
@@ -26,7 +27,7 @@ NEEDS = {"mlflow": "mlflow", "wandb": "wandb"}  # setting: package
 LARGEST_BATCH = 100  # parameters in one request to MLflow
 
 
-class Tracker(keras.callbacks.Callback):
+class Tracker(keras.callbacks.Callback, abc.ABC):
     """Measures of every epoch to one tracker; after a failure it does nothing more.
 
     Args:
@@ -93,17 +94,21 @@ class Tracker(keras.callbacks.Callback):
 
     # What each tracker does in its own way; all may raise anything.
 
+    @abc.abstractmethod
     def open(self, parameters: dict[str, Any]) -> None:
-        raise NotImplementedError
+        """Begins the record with these settings, or goes on with the one that `stored` names."""
 
+    @abc.abstractmethod
     def log(self, epoch: int, values: dict[str, float]) -> None:
-        raise NotImplementedError
+        """Measures of an epoch, counted from 1."""
 
+    @abc.abstractmethod
     def complete(self, results: dict[str, Any]) -> None:
-        raise NotImplementedError
+        """What is in results.json, figures and model."""
 
+    @abc.abstractmethod
     def close(self, status: str) -> None:
-        raise NotImplementedError
+        """Ends the record: 'finished', 'interrupted' or 'failed'."""
 
 
 class MLflow(Tracker):

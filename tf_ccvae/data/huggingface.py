@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from tf_ccvae.data import cache
-from tf_ccvae.data.dataset import DataError, Dataset, Split, check_train_labels
+from tf_ccvae.data.dataset import DataError, Dataset, check_train_labels
 from tf_ccvae.data.idx import reachable
 from tf_ccvae.data.images import fitted
-from tf_ccvae.data.splits import class_names, plan
+from tf_ccvae.data.splits import cached, class_names, plan
 from tf_ccvae.labels import MISSING, Label, Labels
 
 HUB = "https://huggingface.co"
@@ -73,29 +73,21 @@ def load(
         return {"images": images, "labels": values}
 
     files = [Path(file["filename"]) for split, _ in chosen.parts for file in wanted[split].cache_files]
-    arrays = cache.cached(
+    parts = cached(
         "huggingface",
         {
             "name": name,
             "files": [cache.identity_of(file) for file in files],
             "splits": sizes,
-            "shuffled": chosen.shuffled,
             "columns": [image, *labels.names],
         },
-        chosen.examples,
-        {
-            "images": cache.Array((image_size, image_size, channels), np.uint8),
-            "labels": cache.Array((len(labels),), np.int16),
-        },
+        chosen,
+        (image_size, image_size, channels),
+        len(labels),
         read,
-        chosen.order,
         cache_dir,
         progress,
     )
-    parts = {
-        split: Split(arrays["images"][start:stop], np.array(arrays["labels"][start:stop]))
-        for split, (start, stop) in chosen.rows.items()
-    }
     about = {
         "source": str(path or name),
         "licence": wanted[chosen.parts[0][0]].info.license or "see its page on the Hub",

@@ -73,24 +73,10 @@ def _chexpert(data: Data, name: str, seed: int, progress: bool) -> Dataset:
     )
 
 
-def _tfds(data: Data, name: str, seed: int, progress: bool) -> Dataset:
-    from tf_ccvae.data import tfds
+def _catalogue(data: Data, name: str, seed: int, progress: bool) -> Dataset:
+    from tf_ccvae.data import huggingface, tfds
 
-    return tfds.load(
-        name,
-        data.path,
-        data.image_size,
-        data.channels,
-        validation_fraction=data.validation_fraction,
-        test_fraction=data.test_fraction,
-        progress=progress,
-    )
-
-
-def _huggingface(data: Data, name: str, seed: int, progress: bool) -> Dataset:
-    from tf_ccvae.data import huggingface
-
-    return huggingface.load(
+    return (tfds if data.name.startswith("tfds:") else huggingface).load(
         name,
         data.path,
         data.image_size,
@@ -114,6 +100,6 @@ LOADERS: dict[str, Callable[[Data, str, int, bool], Dataset]] = {
     "chexpert": _chexpert,
     "mnist": _idx,
     "fashion_mnist": _idx,
-    "tfds": _tfds,
-    "huggingface": _huggingface,
+    "tfds": _catalogue,
+    "huggingface": _catalogue,
 }

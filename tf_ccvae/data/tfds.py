@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tf_ccvae.data import cache
-from tf_ccvae.data.dataset import DataError, Dataset, Split, check_train_labels
+from tf_ccvae.data import splits
+from tf_ccvae.data.dataset import DataError, Dataset, check_train_labels
 from tf_ccvae.data.idx import reachable
 from tf_ccvae.data.images import Fit, fitted
-from tf_ccvae.data.splits import class_names, plan
 from tf_ccvae.labels import Label, Labels
 
 WAYS = "prepare it by 'tfds build {name}' where there is a network, and set data.path to its data_dir"
@@ -69,7 +68,7 @@ def load(
     builder = _prepared(name, data_dir, ways)
     features = features_of(builder.info.features, f"tfds:{name}")
     sizes = {split: int(info.num_examples) for split, info in builder.info.splits.items()}
-    chosen = plan(sizes, validation_fraction, test_fraction, f"tfds:{name}")
+    chosen = splits.plan(sizes, validation_fraction, test_fraction, f"tfds:{name}")
 
     def read(start: int, stop: int) -> dict[str, np.ndarray]:
         images = np.empty((stop - start, image_size, image_size, channels), np.uint8)
@@ -80,29 +79,21 @@ def load(
             labels[i] = [_inside(example, place) for place in features.labels]
         return {"images": images, "labels": labels}
 
-    arrays = cache.cached(
+    parts = splits.cached(
         f"tfds-{builder.name}",
         {
             "data_set": str(builder.info.full_name),
             "splits": sizes,
-            "shuffled": chosen.shuffled,
             "fit": fit.__name__,
             "data_dir": str(builder.data_path),
         },
-        chosen.examples,
-        {
-            "images": cache.Array((image_size, image_size, channels), np.uint8),
-            "labels": cache.Array((len(features.labels),), np.int16),
-        },
+        chosen,
+        (image_size, image_size, channels),
+        len(features.labels),
         read,
-        chosen.order,
         cache_dir,
         progress,
     )
-    parts = {
-        split: Split(arrays["images"][start:stop], np.array(arrays["labels"][start:stop]))
-        for split, (start, stop) in chosen.rows.items()
-    }
     labels = Labels(tuple(features.labels.values()))
     about = {
         "source": f"tensorflow-datasets, {builder.info.full_name}",
@@ -170,7 +161,7 @@ def features_of(features: Any, where: str) -> Features:
             images.append(place)
         elif isinstance(feature, kinds.ClassLabel):
             if (feature.num_classes or 0) >= 2:
-                labels[place] = Label(name, class_names(feature.names))
+                labels[place] = Label(name, splits.class_names(feature.names))
         elif isinstance(feature, kinds.Tensor) and not feature.shape and feature.np_dtype == np.bool_:
             labels[place] = Label(name)
     found = ", ".join("/".join(place) for place in leaves)
