@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tf_ccvae.evaluation import classification
 from tf_ccvae.labels import MISSING, Label, Labels
@@ -49,9 +50,32 @@ def test_noise_scores_chance():
 def test_balanced_accuracy_counts_rare_values_as_much_as_frequent_ones():
     truth = np.array([1] * 90 + [0] * 10)
     always = np.tile([0.1, 0.9], (100, 1))
-    assert classification.accuracy(truth, always) == 0.9
-    assert classification.balanced_accuracy(truth, always) == 0.5
-    assert classification.calibration_error(truth, always) == pytest.approx(0.0, abs=1e-12)
+    once = np.ones((1, 100))
+    assert classification.accuracy(truth, always, once).item() == 0.9
+    assert classification.balanced_accuracy(truth, always, once).item() == 0.5
+    assert classification.calibration_error(truth, always, once).item() == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("values", [2, 4])
+def test_areas_of_every_resample_are_those_of_scikit_learn(values):
+    random = np.random.default_rng(0)
+    truth = random.integers(0, values, 60)
+    scores = random.dirichlet(np.ones(values), 60).round(1)  # many are equal
+    times = random.multinomial(60, np.full(60, 1 / 60), 20)
+    of = [1] if values == 2 else range(values)
+    for ours, theirs in (
+        (classification.auroc, roc_auc_score),
+        (classification.average_precision, average_precision_score),
+    ):
+        wanted = [np.mean([theirs(truth == v, scores[:, v], sample_weight=row) for v in of]) for row in times]
+        np.testing.assert_allclose(ours(truth, scores, times), wanted, rtol=1e-12)
+
+
+def test_a_resample_with_one_value_has_no_area():
+    truth, scores = np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
+    times = np.array([[1, 1, 1], [0, 2, 1], [3, 0, 0]])
+    for area in (classification.auroc, classification.average_precision):
+        np.testing.assert_array_equal(area(truth, scores, times), [1.0, np.nan, np.nan])
 
 
 def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
@@ -60,11 +84,11 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
     confident = np.where(right, 1, 0)
     truth = np.where(right, 1, 0)
     probabilities = np.tile([0.1, 0.9], (1000, 1))
-    assert classification.calibration_error(truth, probabilities) == pytest.approx(0.4)
+    assert classification.calibration_error(truth, probabilities, np.ones((1, 1000))) == pytest.approx(0.4)
     calibrated = random.random(20_000)
     drawn = (random.random(20_000) < calibrated).astype(int)
     both = np.stack([1 - calibrated, calibrated], axis=1)
-    assert classification.calibration_error(drawn, both) < 0.02
+    assert classification.calibration_error(drawn, both, np.ones((1, 20_000))) < 0.02
     assert confident.sum() == 500
 
 
