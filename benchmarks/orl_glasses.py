@@ -198,9 +198,7 @@ def main() -> None:
     parser.add_argument("--folds", nargs="+", type=int, default=list(range(FOLDS)), help="which rounds")
     parser.add_argument("--runs", type=Path, default=Path("runs/orl_glasses"), help="folder for the runs")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
-    parser.add_argument(
-        "--figure", type=Path, default=ROOT / "docs" / "images" / "orl_glasses.png", help="file of swaps"
-    )
+    parser.add_argument("--figure", type=Path, default=Path("runs/orl_glasses/swaps.png"), help="file of swaps")
     arguments = parser.parse_args()
     arguments.runs.mkdir(parents=True, exist_ok=True)
     outcomes = []
