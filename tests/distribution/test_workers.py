@@ -1,8 +1,9 @@
-"""Two workers on this machine train one model; one is killed, and all are started again."""
+"""Two workers on this machine train one model; one is killed, and all are started again, by hand and by Ray."""
 
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tf_ccvae import fit, runs
+from tf_ccvae import fit, launch_ray, runs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLES, BATCH, EPOCHS = 256, 32, 6
@@ -127,7 +128,63 @@ def test_after_the_death_of_a_worker_all_go_on_bit_equal_to_an_uninterrupted_tra
     assert 1 <= runs.Run(run).state().epoch < EPOCHS
     with started(tmp_path, ["--resume", str(run), "--training.epochs", str(EPOCHS)]) as workers:
         finish(tmp_path, workers)
-    expected, found = (values(runs.Run(path).weights(EPOCHS)) for path in (whole / "run", run))
+    assert_same_weights(whole / "run", run)
+
+
+def test_ray_starts_the_workers_and_after_the_death_of_one_starts_all_again(whole, arguments, tmp_path):
+    run, said = tmp_path / "run", tmp_path / "output0.txt"
+    settings = [*arguments, "--training.epochs", str(EPOCHS), "--run-dir", str(run)]
+    with open(said, "w") as file:
+        program = subprocess.Popen(
+            [sys.executable, "-m", "tf_ccvae.launch_ray", "--workers", "2", *settings],
+            cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        wait_for_epochs(run, [program], tmp_path, 1)
+        os.kill(ray_workers()[-1], signal.SIGKILL)
+        assert runs.Run(run).state().epoch < EPOCHS
+        assert program.wait(timeout=300) == 0, said.read_text()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGKILL)
+    assert_same_weights(whole / "run", run)
+    assert "Test accuracy" in said.read_text()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def assert_same_weights(expected, found):
+    expected, found = (values(runs.Run(path).weights(EPOCHS)) for path in (expected, found))
     assert expected.keys() == found.keys()
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def ray_workers():
+    """The processes in which Ray trains, as numbers."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has just ended
+            line = path.read_bytes()
+            if line.startswith(b"ray::") and b"TrainWorker" in line:
+                found.append(int(path.parent.name))
+    return sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--workers", "0"], "--workers: 0: at least 1"),
+        (["--gpus-per-worker", "99"], "--gpus-per-worker: 1 workers with 99 each need 99 GPUs"),
+        (["--training.epoch", "3"], "training.epochs"),
+    ],
+)
+def test_what_ray_cannot_start_is_said_in_one_line(given, message, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        launch_ray.main(["--run-dir", str(tmp_path / "run"), *given])
+    said = capsys.readouterr().err
+    assert end.value.code == 2 and said.count("\n") == 1 and message in said
+    assert not any(tmp_path.iterdir())
