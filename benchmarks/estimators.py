@@ -52,7 +52,7 @@ def run(dataset: Dataset, setting: str, method: str, fraction: float, seed: int)
     model = training.build_model(config, dataset, split)
     epochs = int(chosen["epochs"])
     steps = training.steps_per_epoch(config, split) * epochs
-    model.compile(optimizer=training.build_optimizer(config, steps))
+    model.compile(optimizer=training.build_optimizer(config, steps), jit_compile=False)
     proportional = method != "exact" and fraction < 1
     batches = training_batches(
         split, config.training.batch_size, steps, seed, labelled_share=fraction if proportional else "auto"

@@ -82,7 +82,7 @@ def train_classifier(labelled: int, dataset: Dataset, arguments: argparse.Namesp
     outputs = keras.layers.Dense(dataset.labels.values, activation="softmax")(features)
     network = keras.Model(inputs, outputs)
     optimizer = training.build_optimizer(config, steps)
-    network.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    network.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
 
     def pairs(batch: dict[str, Any]) -> tuple[Any, Any]:
         return keras.ops.cast(batch["image"], "float32") / 255.0, batch["labels"][:, 0]

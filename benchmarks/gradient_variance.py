@@ -85,7 +85,7 @@ def main() -> None:
     config = Config.model_validate({"training": {"schedule": "constant"}})
     model = training.build_model(config, dataset, dataset.train)
     steps = training.steps_per_epoch(config, dataset.train)
-    model.compile(optimizer=training.build_optimizer(config, steps))
+    model.compile(optimizer=training.build_optimizer(config, steps), jit_compile=False)
     batch = next(iter(evaluation_batches(dataset.validation, 64)))
     rows, results = [], {}
     for epochs in (0, arguments.epochs):

@@ -95,7 +95,7 @@ def training(split: Split, batch: int) -> Callable[[], int]:
     """Steps of training on one batch that is in memory."""
     keras.utils.set_random_seed(0)
     model = CCVAE((SIZE, SIZE, 3), Labels.of_binary(f"label{i}" for i in range(LABELS)), latents=LATENTS)
-    model.compile(optimizer=FusedAdam(1e-3))
+    model.compile(optimizer=FusedAdam(1e-3), jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     model.make_train_function()
     data = next(iter(training_batches(split, batch, 1, 0)))

@@ -1,4 +1,9 @@
-"""Fixtures shared by all tests: a tiny data set that is learned in seconds."""
+"""Fixtures shared by all tests: a tiny data set that is learned in seconds, a run on it, and an export of that."""
+
+import contextlib
+import fcntl
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -60,11 +65,22 @@ def tiny_arguments(tiny_folder):
     ]
 
 
+@contextlib.contextmanager
+def made_once(tmp_path_factory, name):
+    """A path that all test processes share, and whether it is still to be made; the others wait meanwhile."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if own.name.startswith("popen-") else own  # that of all processes of pytest-xdist
+    path, finished = shared / name, shared / f"{name}.finished"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield path, not finished.exists()
+        finished.touch()
+
+
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory, tiny_folder):
     """A trained run on the tiny folder."""
     images, labels = tiny_folder
-    path = tmp_path_factory.mktemp("runs") / "tiny"
     arguments = [
         *("--data.name", "folder", "--data.images", str(images), "--data.labels", str(labels)),
         *("--data.image-size", "28", "--data.channels", "1", "--model.latents", "6", "--model.hidden", "32"),
@@ -74,8 +90,52 @@ def tiny_run(tmp_path_factory, tiny_folder):
     ]
     from tf_ccvae import fit
 
-    assert fit.main([*arguments, "--run-dir", str(path)]) == 0
+    with made_once(tmp_path_factory, "tiny_run") as (path, needed):
+        assert not needed or fit.main([*arguments, "--run-dir", str(path)]) == 0
     return path
+
+
+class Exported(NamedTuple):
+    """An export: its folder, the run that it was made from, and what fit exported when the training had ended."""
+
+    folder: Path
+    run: Path
+    by_fit: Path
+
+    @property
+    def arrays(self):
+        """What went into Keras and came out."""
+        with np.load(self.folder / "reference.npz") as stored:
+            return dict(stored)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, tiny_folder):
+    """One run on the tiny folder, trained until it is right, and one export of it with everything."""
+    from export.run import Options, export_run
+
+    with made_once(tmp_path_factory, "exported") as (path, needed):
+        made = Exported(path / "export", path / "run", path / "by_fit")
+        if needed:
+            path.mkdir()
+            train(tiny_folder, made.run, made.by_fit)
+            export_run(made.run, made.folder, Options(float16=True, int8_encoder=True))
+    return made
+
+
+def train(tiny_folder, run, by_fit):
+    images, labels = tiny_folder
+    arguments = [
+        *("--data.name", "folder", "--data.images", str(images), "--data.labels", str(labels)),
+        *("--data.image-size", "28", "--data.channels", "1", "--model.latents", "6", "--model.hidden", "32"),
+        *("--model.encoder-widths", "[8, 8, 16]", "--training.batch-size", "32", "--training.epochs", "12"),
+        *("--training.learning-rate", "5e-3", "--objective.label-weight", "100"),
+        *("--model.likelihood-scale", "1.0", "--model.latents-per-label", "2"),
+        *("--export.formats", "[litert]", "--export.to", str(by_fit)),
+    ]
+    from tf_ccvae import fit
+
+    assert fit.main([*arguments, "--run-dir", str(run)]) == 0
 
 
 # Made-up data sets in the formats of the real ones: noise, with labels drawn by a fixed seed.

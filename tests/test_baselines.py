@@ -41,7 +41,7 @@ def batch_of(labels, count=6, seed=0, observed=0.5):
 @pytest.mark.parametrize("labels", [BINARY, MIXED, MANY])
 def test_both_learn_from_any_mask_and_round_trip(kind, labels, tmp_path):
     model = small(kind, labels)
-    model.compile(optimizer=keras.optimizers.Adam(1e-3))
+    model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
     data = tf.data.Dataset.from_tensors(batch_of(labels)).repeat(3)
     history = model.fit(data, validation_data=data.take(1), verbose=0, shuffle=False).history
     assert np.isfinite([history[k][-1] for k in ("loss", "val_bound", "val_accuracy")]).all()
@@ -189,7 +189,7 @@ def test_too_few_latents_for_the_logits_are_refused():
 def test_both_learn_the_tiny_labels(kind, tiny):
     keras.utils.set_random_seed(0)
     model = kind((28, 28, 1), tiny.labels, latents=6, widths=(8, 8, 16), hidden=32, label_weight=100.0)
-    model.compile(optimizer=keras.optimizers.Adam(3e-3))
+    model.compile(optimizer=keras.optimizers.Adam(3e-3), jit_compile=False)
     model.fit(training_batches(tiny.train, 32, 100, 0), verbose=0, shuffle=False)
     logs = model.evaluate(evaluation_batches(tiny.test, 64), verbose=0, return_dict=True)
     assert logs["accuracy"] > 0.95

@@ -57,7 +57,7 @@ def test_config_round_trips_with_every_argument(dtype):
 def test_saved_model_needs_no_data_and_computes_the_same(tmp_path, dtype):
     model = small_model(dtype=dtype)
     model.set_label_prior(np.array([[0.3, 0.7, 0], [0.2, 0.3, 0.5], [0.9, 0.1, 0], [0.1, 0.1, 0.8]]))
-    model.compile(optimizer=keras.optimizers.Adam(1e-3))
+    model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
     runs.Run(tmp_path).save_model(model)
     loaded = keras.models.load_model(tmp_path / "model.keras")
     images = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
@@ -92,7 +92,7 @@ def test_noise_is_a_function_of_seed_step_and_purpose():
 @pytest.mark.parametrize("estimator", ["exact", "pytorch", "pyro"])
 def test_one_compiled_graph_serves_every_mask(tiny, estimator):
     model = small_model(tiny.labels, estimator=estimator)
-    model.compile(optimizer=keras.optimizers.Adam(1e-3))
+    model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     step = tf.function(model.train_step)
     batch = next(iter(training_batches(tiny.train, 8, 1, 0)))
@@ -122,14 +122,14 @@ def test_evaluation_does_not_depend_on_the_estimator_and_repeats_itself(tiny):
     results = []
     for estimator in ("exact", "pytorch", "exact"):
         model = small_model(tiny.labels, estimator=estimator, label_weight=10.0)
-        model.compile(optimizer=keras.optimizers.Adam(1e-3))
+        model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
         results.append(model.evaluate(evaluation_batches(tiny.test, 24), verbose=0, return_dict=True))
     assert results[0] == results[1] == results[2]
 
 
 def test_terms_of_the_evaluation_sum_to_the_bound(tiny):
     model = small_model(tiny.labels, label_weight=5.0)
-    model.compile(optimizer=keras.optimizers.Adam(1e-3))
+    model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
     logs = model.evaluate(evaluation_batches(tiny.test, 24), verbose=0, return_dict=True)
     parts = logs["reconstruction"] - logs["style_divergence"] + logs["characteristic"]
     parts += logs["log_label_marginal"] + logs["label_prior"]
@@ -140,7 +140,7 @@ def test_terms_of_the_evaluation_sum_to_the_bound(tiny):
 @pytest.mark.parametrize("labels", [Labels(()), MIXED])
 def test_training_works_without_labels_and_with_every_kind_of_them(labels):
     model = small_model(labels)
-    model.compile(optimizer=keras.optimizers.Adam(1e-3))
+    model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
     random = np.random.default_rng(0)
     values = np.stack([random.integers(0, x.values, 16) for x in labels] or [np.zeros(16)], axis=1)[:, : len(labels)]
     batch = {
@@ -158,7 +158,7 @@ def test_training_works_without_labels_and_with_every_kind_of_them(labels):
 def test_every_likelihood_trains(tiny, likelihood):
     scale = "learned" if likelihood in ("laplace", "gaussian") else 1.0
     model = small_model(tiny.labels, likelihood=likelihood, likelihood_scale=scale)
-    model.compile(optimizer=keras.optimizers.Adam(3e-3))
+    model.compile(optimizer=keras.optimizers.Adam(3e-3), jit_compile=False)
     batches = evaluation_batches(tiny.test, 32)
     before = model.evaluate(batches, verbose=0, return_dict=True)
     model.fit(training_batches(tiny.train, 32, 24, 0), verbose=0, shuffle=False)

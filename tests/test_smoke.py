@@ -2,12 +2,12 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests import processes
 
 ROOT = Path(__file__).resolve().parent.parent
 FEW_FACES = ("--data.examples", "240", "--training.epochs", "1")
@@ -26,8 +26,8 @@ PROGRAMS = {
         *("--to", "{folder}/official"),
     ),
     "benchmarks.comparison": (
-        *("--models", "vae_classifier", "--fractions", "0.2", "--epochs", "1", "--examples", "600"),
-        *("--generated", "60"),
+        *("--models", "vae_classifier", "--fractions", "0.2", "--epochs", "1", "--examples", "300"),
+        *("--generated", "40"),
         *("--runs", "{folder}/runs", "--results", "{folder}"),
     ),
     "benchmarks.estimators": (
@@ -62,9 +62,15 @@ PROGRAMS = {
         *("--run", "{run}", "--batches", "1", "--graphs", "encoder", "--runtimes", "onnxruntime"),
         *("--rounds", "1", "--seconds", "0.05", "--results", "{folder}"),
     ),
+    "benchmarks.serving_load": (
+        *("--run", "{run}", "--users", "1", "--images", "1", "--seconds", "0.5", "--results", "{folder}"),
+    ),
     "benchmarks.avatars_learnability": ("--examples", "240", "--epochs", "1", "--output", "{folder}/learnable.json"),
     "benchmarks.avatars_contact_sheet": ("{folder}/sheet.png", "--examples", "600"),
 }
+
+# Programs that tests elsewhere run.
+ELSEWHERE = {"tf_ccvae.launch_ray": "distribution/test_workers.py"}
 
 # Arguments that make each configuration file small; {images} and {labels} are the tiny folder.
 CONFIGS = {
@@ -100,14 +106,6 @@ def documented_programs() -> set[str]:
     }
 
 
-def run(module: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
     """A folder with untrained weights of the official programs for 64x64 images, as state dicts."""
@@ -139,12 +137,12 @@ def test_every_documented_program_runs(module, tmp_path, tiny_run, request):
     if "{run}" in PROGRAMS[module]:
         unwanted = shutil.ignore_patterns("judge", "evaluation.json", "report.html")
         shutil.copytree(tiny_run, copy, ignore=unwanted)
-    before = len(list(tmp_path.rglob("*")))
+    before = len(list(tmp_path.rglob("*"))) + 1  # what it says
     named = {"folder": tmp_path, "run": copy}
     for fixture in ("weights", "idx_folder", "celeba_folder"):
         if any(f"{{{fixture}}}" in argument for argument in PROGRAMS[module]):
             named[fixture] = request.getfixturevalue(fixture)
-    run(module, *(argument.format(**named) for argument in PROGRAMS[module]))
+    processes.run(module, *(x.format(**named) for x in PROGRAMS[module]), output=tmp_path / "said.txt")
     assert len(list(tmp_path.rglob("*"))) > before
 
 
@@ -155,14 +153,16 @@ def test_every_program_in_the_docs_and_every_program_there_is_has_a_smoke_test()
         for path in (ROOT / folder).glob("*.py")
         if '__name__ == "__main__"' in path.read_text()
     }
-    assert documented_programs() | made == set(PROGRAMS)
+    assert documented_programs() | made == set(PROGRAMS) | set(ELSEWHERE)
+    assert all(f'"{name}"' in (ROOT / "tests" / file).read_text() for name, file in ELSEWHERE.items())
 
 
 @pytest.mark.parametrize("name", sorted(CONFIGS.keys() - {"avatars.yaml"}))  # which tf_ccvae.fit trains above
 def test_every_config_file_trains(name, tmp_path, tiny_folder):
     images, labels = tiny_folder
     extra = [argument.format(images=images, labels=labels) for argument in CONFIGS[name]]
-    run("tf_ccvae.fit", "--config", f"configs/{name}", *extra, "--run-dir", str(tmp_path / "run"))
+    arguments = ("--config", f"configs/{name}", *extra, "--run-dir", tmp_path / "run")
+    processes.run("tf_ccvae.fit", *arguments, output=tmp_path / "said.txt")
     assert (tmp_path / "run" / "results.json").is_file()
 
 
@@ -201,8 +201,8 @@ def test_every_config_file_has_a_smoke_test_and_a_header():
     assert all(path.read_text().startswith("# ") for path in files)
 
 
-def test_help_lists_every_setting_with_type_and_default():
-    text = run("tf_ccvae.fit", "--help")
+def test_help_lists_every_setting_with_type_and_default(tmp_path):
+    text = processes.run("tf_ccvae.fit", "--help", output=tmp_path / "said.txt")
     for part in ("--data.labelled-fraction float", "(default: 1.0)", "--training.precision", "--resume", "--seed int"):
         assert part in text
 

@@ -3,14 +3,13 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import keras
 import numpy as np
 import pytest
 
+from tests import processes
 from tf_ccvae import config as settings
 from tf_ccvae import fit, runs, training
 
@@ -67,7 +66,7 @@ def test_two_epochs_and_two_more_are_bit_equal_to_four(configured, tiny, tmp_pat
     models = []
     for run in (whole, parts):
         model = training.build_model(config, tiny, tiny.train)
-        model.compile(optimizer=training.build_optimizer(config, 32))
+        model.compile(optimizer=training.build_optimizer(config, 32), jit_compile=False)
         model.optimizer.build(model.trainable_variables)
         model.load_weights(run.weights(4))
         models.append(model)
@@ -205,24 +204,22 @@ def test_a_run_directory_in_use_is_refused(tiny_arguments, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
 
 
-def start(arguments):
-    command = [sys.executable, "-m", "tf_ccvae.fit", *arguments, "--training.epochs", "10000"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def start(arguments, folder):
+    return processes.start("tf_ccvae.fit", *arguments, "--training.epochs", 10000, output=folder / "said.txt")
 
 
-def wait_for_epochs(run, process, epochs):
+def wait_for_epochs(run, program, epochs):
     deadline = time.monotonic() + 120
     while runs.Run(run).state().epoch < epochs:
-        assert process.poll() is None and time.monotonic() < deadline, process.stdout.read()
+        assert program.running() and time.monotonic() < deadline, program.said()
         time.sleep(0.05)
 
 
 def test_a_killed_run_goes_on_from_its_last_finished_epoch(tiny_arguments, tmp_path, capsys):
     run = tmp_path / "run"
-    process = start([*tiny_arguments, "--run-dir", str(run)])
-    wait_for_epochs(run, process, 2)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    program = start([*tiny_arguments, "--run-dir", str(run)], tmp_path)
+    wait_for_epochs(run, program, 2)
+    program.stop()
     finished = runs.Run(run).state().epoch
     history = runs.Run(run).state().history
     assert fit.main(["--resume", str(run), "--training.epochs", str(finished + 1)]) == 0
@@ -233,11 +230,11 @@ def test_a_killed_run_goes_on_from_its_last_finished_epoch(tiny_arguments, tmp_p
 
 def test_ctrl_c_ends_cleanly_and_leaves_a_usable_run(tiny_arguments, tmp_path):
     run = tmp_path / "run"
-    process = start([*tiny_arguments, "--run-dir", str(run)])
-    wait_for_epochs(run, process, 1)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == fit.INTERRUPTED
+    program = start([*tiny_arguments, "--run-dir", str(run)], tmp_path)
+    wait_for_epochs(run, program, 1)
+    os.kill(program.process.pid, signal.SIGINT)
+    assert program.wait(60) == fit.INTERRUPTED
+    output = program.said()
     assert "Traceback" not in output
     assert f"--resume {run}" in output
     runs.load(run)

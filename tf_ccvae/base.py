@@ -240,6 +240,8 @@ class LabelledVAE(keras.Model, abc.ABC):
 
     def make_train_function(self, force: bool = False) -> Any:
         replicas.check_compiled(self)
+        if not self.optimizer.built:  # in the first step, it would have to be traced twice
+            self.optimizer.build(self.trainable_variables)
         return super().make_train_function(force)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:

@@ -8,6 +8,8 @@ interface only. Needs `pip install -r requirements-ray.txt`.
 """
 
 import argparse
+import json
+import logging
 import os
 import shutil
 import sys
@@ -18,6 +20,7 @@ from typing import Any
 
 from tf_ccvae import config as settings
 from tf_ccvae.fit import INTERRUPTED, LOST
+from tf_ccvae.startup import held_back_stderr
 
 BAD_INPUT = 2
 OBJECT_STORE = 100 * 2**20  # bytes of shared memory of a cluster that is started here; workers exchange nothing by it
@@ -107,6 +110,8 @@ def worker(job: Job, folder: str) -> int:
       RuntimeError: something that may go well next time, so that Ray starts all workers again.
     """
     os.environ.pop("TF_USE_LEGACY_KERAS", None)  # which Ray sets: the model is one of Keras 3
+    if "RAY_ADDRESS" not in os.environ:  # all are on one machine, and talk over its loopback interface
+        os.environ["TF_CONFIG"] = on_loopback(os.environ["TF_CONFIG"])
     if os.path.isdir(folder):
         os.chdir(folder)  # paths among the settings are relative to where the program was started
     from tf_ccvae import fit
@@ -120,6 +125,21 @@ def worker(job: Job, folder: str) -> int:
     return code
 
 
+def on_loopback(text: str) -> str:
+    """TF_CONFIG with the same ports at 127.0.0.1."""
+    content = json.loads(text)
+    for addresses in content["cluster"].values():
+        addresses[:] = [f"127.0.0.1:{address.rpartition(':')[2]}" for address in addresses]
+    return json.dumps(content)
+
+
+def quiet() -> None:
+    """What every process of Ray does first: says only what matters."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    # without a dashboard, Ray's process that tidies up would say every second that it has none to ask
+    logging.getLogger("ray.train").setLevel(logging.ERROR)
+
+
 def launch(job: Job) -> int:
     """Runs the workers until they have finished; returns the exit code.
 
@@ -129,28 +149,32 @@ def launch(job: Job) -> int:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers how it is used
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as tf_ccvae.startup, for Ray imports TensorFlow first
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "RAY_ADDRESS" not in os.environ:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # as Ray does by itself, but not in silence
     try:
-        import ray
-        from ray.train import FailureConfig, RunConfig, ScalingConfig
-        from ray.train.tensorflow import TensorflowTrainer
-        from ray.train.v2.api.exceptions import TrainingFailedError
+        with held_back_stderr():
+            import ray
+            from ray.train import FailureConfig, RunConfig, ScalingConfig
+            from ray.train.tensorflow import TensorflowTrainer
+            from ray.train.v2.api.exceptions import TrainingFailedError
     except ImportError as error:
         raise settings.ConfigError(f"Ray: {error}; install it by pip install -r requirements-ray.txt") from error
     resources = {"CPU": float(job.cpus)} | ({"GPU": float(job.gpus)} if job.gpus else {})
     own = job.run.parent / f".{job.run.name}.ray"  # Ray's notes on this training, of no use after it
+    loop: Any = lambda given: worker(given["job"], given["folder"])  # noqa: E731  pickled by value, as Ray needs it
     connect(ray, job)
     try:
-        trainer = TensorflowTrainer(
-            lambda config: worker(config["job"], config["folder"]),
+        trainer: Any = TensorflowTrainer(
+            loop,
             train_loop_config={"job": job, "folder": os.getcwd()},
-            scaling_config=ScalingConfig(job.workers, use_gpu=job.gpus > 0, resources_per_worker=resources),
+            scaling_config=ScalingConfig(num_workers=job.workers, use_gpu=job.gpus > 0, resources_per_worker=resources),
             run_config=RunConfig(
                 name=job.run.name, storage_path=str(own), failure_config=FailureConfig(max_failures=job.restarts)
             ),
         )
         return int(trainer.fit().return_value)
     except TrainingFailedError as error:
-        print(f"error: workers were lost more than {job.restarts} times:", " ".join(str(error).split()), file=sys.stderr)
+        print(f"error: lost workers more than {job.restarts} times:", " ".join(str(error).split()), file=sys.stderr)
         return LOST
     finally:
         ray.shutdown()
@@ -164,7 +188,10 @@ def connect(ray: Any, job: Job) -> None:
       ConfigError: it is not found, or this machine has too few GPUs.
     """
     passed = {name: os.environ[name] for name in ("TF_ENABLE_ONEDNN_OPTS", "TF_CPP_MIN_LOG_LEVEL")}
-    common: dict[str, Any] = {"logging_level": "WARNING", "runtime_env": {"env_vars": passed}}
+    common: dict[str, Any] = {
+        "logging_level": "WARNING",
+        "runtime_env": {"env_vars": passed, "worker_process_setup_hook": quiet},
+    }
     address = os.environ.get("RAY_ADDRESS")
     try:
         if address:

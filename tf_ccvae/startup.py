@@ -18,7 +18,7 @@ def prepare(devices: bool = True) -> None:
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _held_back_stderr():
+    with held_back_stderr():
         import tensorflow as tf
 
         if devices:
@@ -26,7 +26,7 @@ def prepare(devices: bool = True) -> None:
 
 
 @contextlib.contextmanager
-def _held_back_stderr() -> Iterator[None]:
+def held_back_stderr() -> Iterator[None]:
     """Holds back what is written to file descriptor 2, by libraries too, and prints it only if the block raises."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:

@@ -301,7 +301,7 @@ def measure(model: LabelledVAE, split: Split) -> dict[str, Any]:
     Terms are in nats per image, the error in pixels of [0, 1].
     """
     if not model.compiled:
-        model.compile()
+        model.compile(jit_compile=False)
     logs = model.evaluate(evaluation_batches(split, EVALUATION_BATCH), verbose=0, return_dict=True)
     results: dict[str, Any] = {name: float(logs[name]) for name in MEASURES}
     results["labels"] = model.label_counts.per_label()

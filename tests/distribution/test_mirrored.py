@@ -1,14 +1,11 @@
 """Two replicas do what one device does: measured by two_replicas.py in a process of its own."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests import processes
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +17,9 @@ def measured(tmp_path_factory, tiny_folder):
         *("--model.latents-per-label", "1", "--model.encoder-widths", "[4, 4, 4]", "--training.batch-size", "31"),
         *("--training.epochs", "2", "--model.likelihood-scale", "1.0", "--objective.label-weight", "100"),
     ]
-    command = [sys.executable, "-W", "error::UserWarning", "-m", "tests.distribution.two_replicas"]
-    done = subprocess.run(
-        [*command, str(tmp_path_factory.mktemp("mirrored")), *arguments], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    folder = tmp_path_factory.mktemp("mirrored")
+    said = processes.run("tests.distribution.two_replicas", folder, *arguments, output=folder / "said.txt")
+    return json.loads(said.splitlines()[-1])
 
 
 @pytest.mark.parametrize("case", ["plain", "clipped"])

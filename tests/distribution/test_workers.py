@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,7 +12,8 @@ import h5py
 import numpy as np
 import pytest
 
-from tf_ccvae import fit, launch_ray, runs
+from tests import processes
+from tf_ccvae import fit, runs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLES, BATCH, EPOCHS = 256, 32, 6
@@ -47,39 +46,37 @@ def started(folder, arguments):
     """Two workers that know of each other; none is left running."""
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     workers = []
-    for index in range(2):
-        cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-        with open(folder / f"output{index}.txt", "w") as output:
-            workers.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "tests.distribution.worker", str(folder / f"seen{index}.json"), *arguments],
-                    cwd=ROOT,
-                    env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_CONFIG": json.dumps(cluster)},
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                )
-            )
     try:
+        for index in range(2):
+            cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+            environment = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_CONFIG": json.dumps(cluster)}
+            seen, said = folder / f"seen{index}.json", folder / f"output{index}.txt"
+            said.unlink(missing_ok=True)
+            command = ("tests.distribution.worker", seen, *arguments)
+            workers.append(processes.start(*command, output=said, environment=environment))
         yield workers
     finally:
         for worker in workers:
-            worker.kill()
-            worker.wait()
+            worker.stop()
 
 
 def output(folder, index):
     return (folder / f"output{index}.txt").read_text()
 
 
+def said(folder):
+    return "".join(path.read_text() for path in sorted(folder.glob("output*.txt")))
+
+
 def finish(folder, workers):
-    codes = [worker.wait(timeout=300) for worker in workers]
-    assert codes == [0, 0], output(folder, 0) + output(folder, 1)
+    codes = [worker.wait() for worker in workers]
+    assert codes == [0, 0], said(folder)
 
 
 def wait_for_epochs(run, workers, folder, epochs):
     deadline = time.monotonic() + 300
     while runs.Run(run).state().epoch < epochs:
-        assert all(worker.poll() is None for worker in workers), output(folder, 0) + output(folder, 1)
+        assert all(worker.running() for worker in workers), said(folder)
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -120,8 +117,8 @@ def test_after_the_death_of_a_worker_all_go_on_bit_equal_to_an_uninterrupted_tra
     run = tmp_path / "run"
     with started(tmp_path, [*arguments, "--training.epochs", "10000", "--run-dir", str(run)]) as workers:
         wait_for_epochs(run, workers, tmp_path, 1)
-        workers[1].kill()
-        assert workers[0].wait(timeout=120) == fit.LOST
+        workers[1].stop()
+        assert workers[0].wait(120) == fit.LOST
     said = output(tmp_path, 0)
     assert said.splitlines()[-1].startswith("error: another worker has gone")
     assert "Traceback" not in said
@@ -131,29 +128,21 @@ def test_after_the_death_of_a_worker_all_go_on_bit_equal_to_an_uninterrupted_tra
     assert_same_weights(whole / "run", run)
 
 
-def test_ray_starts_the_workers_and_after_the_death_of_one_starts_all_again(whole, arguments, tmp_path):
-    run, said = tmp_path / "run", tmp_path / "output0.txt"
+def test_ray_starts_the_workers_and_after_the_death_of_one_starts_all_again(whole, arguments, tmp_path, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    run, output = tmp_path / "run", tmp_path / "output.txt"
     settings = [*arguments, "--training.epochs", str(EPOCHS), "--run-dir", str(run)]
-    with open(said, "w") as file:
-        program = subprocess.Popen(
-            [sys.executable, "-m", "tf_ccvae.launch_ray", "--workers", "2", *settings],
-            cwd=ROOT,
-            env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    program = processes.start("tf_ccvae.launch_ray", "--workers", 2, *settings, output=output)
     try:
         wait_for_epochs(run, [program], tmp_path, 1)
         os.kill(ray_workers()[-1], signal.SIGKILL)
         assert runs.Run(run).state().epoch < EPOCHS
-        assert program.wait(timeout=300) == 0, said.read_text()
+        assert program.wait() == 0, program.said()
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(program.pid, signal.SIGKILL)
+        program.stop()
     assert_same_weights(whole / "run", run)
-    assert "Test accuracy" in said.read_text()
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert "Test accuracy" in program.said()
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "output.txt"}
 
 
 def assert_same_weights(expected, found):
@@ -182,9 +171,9 @@ def ray_workers():
         (["--training.epoch", "3"], "training.epochs"),
     ],
 )
-def test_what_ray_cannot_start_is_said_in_one_line(given, message, tmp_path, capsys):
-    with pytest.raises(SystemExit) as end:
-        launch_ray.main(["--run-dir", str(tmp_path / "run"), *given])
-    said = capsys.readouterr().err
-    assert end.value.code == 2 and said.count("\n") == 1 and message in said
-    assert not any(tmp_path.iterdir())
+def test_what_ray_cannot_start_is_said_in_one_line(given, message, tmp_path):
+    arguments = ("--run-dir", tmp_path / "run", *given)
+    program = processes.start("tf_ccvae.launch_ray", *arguments, output=tmp_path / "output.txt")
+    assert program.wait() == 2
+    assert program.said().count("\n") == 1 and message in program.said()
+    assert [path.name for path in tmp_path.iterdir()] == ["output.txt"]

@@ -6,12 +6,14 @@ TensorFlow's devices can be set only once in a process, so that everything that 
 import itertools
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+warnings.simplefilter("error", UserWarning)
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )

@@ -6,7 +6,6 @@ name one; that must serve versions 1, labelled stable, and 2 of the export in th
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -19,7 +18,6 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
-from export.run import Options, export_run
 from serving import publish
 from serving.client import CCVAEClient
 from serving.errors import ServerAway, ServingError
@@ -137,20 +135,11 @@ def mount_of(kind, base):
 
 
 @pytest.fixture(scope="session")
-def export(tmp_path_factory, request):
-    """An export, version 1: SavedModel and ONNX; of the tiny run, or the one that an external server has."""
+def export(request):
+    """An export, version 1; of a run on the tiny folder, or the one that an external server has."""
     if "TFS_EXPORT" in os.environ:
         return Path(os.environ["TFS_EXPORT"])
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if own.name.startswith("popen-") else own  # that of all processes of pytest-xdist
-    folder, finished = shared / "served", shared / "served.finished"
-    with (shared / "served.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not finished.exists():
-            run = request.getfixturevalue("tiny_run")
-            export_run(run, folder, Options(formats=("saved_model", "onnx")))
-            finished.touch()
-    return folder
+    return request.getfixturevalue("exported").folder
 
 
 @pytest.fixture(scope="session")

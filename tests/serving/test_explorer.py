@@ -4,7 +4,6 @@ Needs Node with npm, and Chromium: CHROMIUM=/path (default: chromium on the PATH
 the page.
 """
 
-import fcntl
 import http.client
 import importlib.util
 import json
@@ -22,6 +21,7 @@ from PIL import Image
 
 from export.run import Options, export_run
 from serving import explore
+from tests.conftest import made_once
 from tf_ccvae import runs
 from tf_ccvae.data.folder import read_image
 
@@ -40,15 +40,10 @@ def npm(*arguments, **environment):
 @pytest.fixture(scope="session")
 def page(tmp_path_factory):
     """The built page; once for all test processes."""
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if own.name.startswith("popen-") else own
-    done = shared / "explorer-built"
-    with (shared / "explorer.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
+    with made_once(tmp_path_factory, "explorer") as (_, needed):
+        if needed:
             npm("ci", "--ignore-scripts", "--no-audit", "--no-fund")
             npm("run", "build")
-            done.touch()
     return EXPLORER / "dist"
 
 
@@ -59,14 +54,6 @@ def numbers():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory, tiny_run):
-    """An export of the trained tiny run, and its model."""
-    folder = tmp_path_factory.mktemp("explored") / "export"
-    export_run(tiny_run, folder, Options(formats=("onnx",)))
-    return folder, runs.load(tiny_run)[1]
 
 
 def expectation(folder, model, place):
@@ -147,8 +134,8 @@ def test_unit_tests(page):
 
 
 def test_page_on_the_export_of_a_trained_run(page, exported, explored, tmp_path):
-    folder, model = exported
-    end_to_end(explored(folder), expectation(folder, model, tmp_path))
+    expected = expectation(exported.folder, runs.load(exported.run)[1], tmp_path)
+    end_to_end(explored(exported.folder), expected)
 
 
 def test_page_on_colour_channels_first_classes_and_several_latents(page, numbers, explored, tiny_run, tmp_path):
