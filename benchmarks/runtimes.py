@@ -65,7 +65,8 @@ def openvino(folder: Path, graph: str) -> verify.Runner:
     from openvino import Core
 
     compiled = Core().compile_model(str(folder / "onnx" / f"{graph}.onnx"), "CPU")
-    return lambda inputs: {key.any_name: value for key, value in compiled(inputs).items()}
+    # an output has the name of the file's output, and those of operations that give the same
+    return lambda inputs: {name: value for key, value in compiled(inputs).items() for name in key.get_names()}
 
 
 def opencv(folder: Path, graph: str) -> verify.Runner:
@@ -142,6 +143,7 @@ def step(name: str, folder: str, graph: str, batch: int) -> Callable[[], int]:
 def error_of(results: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> float:
     """Largest error of the outputs that the runtime gives."""
     pairs = [(np.asarray(results[x]).reshape(expected[x].shape), expected[x]) for x in results if x in expected]
+    assert pairs, f"none of {sorted(expected)} among {sorted(results)}"
     return max(float(np.max(np.abs(a - b) / np.maximum(1, np.abs(b)))) for a, b in pairs)
 
 

@@ -30,6 +30,7 @@ PROGRAMS = {
         *("--generated", "40"),
         *("--runs", "{folder}/runs", "--results", "{folder}"),
     ),
+    "benchmarks.default_run": ("--run", "{run}", "--results", "{folder}"),
     "benchmarks.estimators": (
         *("--examples", "240", "--settings", "ours", "--methods", "pytorch", "--fractions", "0.2", "--seeds", "0"),
         *("--results", "{folder}"),

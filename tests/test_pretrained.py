@@ -1,0 +1,42 @@
+"""The trained run in the repository is what it says it is, on faces that it has not seen."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tf_ccvae import interventions, runs, training
+from tf_ccvae.data import avatars
+
+RUN = Path(__file__).resolve().parent.parent / "examples" / "pretrained" / "avatars"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return runs.load(RUN)[1]
+
+
+@pytest.fixture(scope="module")
+def faces():
+    """Faces of another seed: none of them is among those that were drawn to train."""
+    return avatars.load(seed=1, examples=360).train
+
+
+def test_it_reads_and_redraws_faces_as_well_as_its_results_say(model, faces):
+    stated = json.loads((RUN / "results.json").read_text())["test"]
+    assert stated["accuracy"] > 0.97 and stated["balanced_accuracy"] > 0.955 and stated["mean_absolute_error"] < 0.055
+    found = training.measure(model, faces)
+    assert found["accuracy"] == pytest.approx(stated["accuracy"], abs=0.005)
+    assert found["balanced_accuracy"] == pytest.approx(stated["balanced_accuracy"], abs=0.01)
+    assert found["mean_absolute_error"] == pytest.approx(stated["mean_absolute_error"], rel=0.05)
+
+
+def test_what_it_sets_is_read_back_from_the_picture(model, faces):
+    latents = interventions.encode(model, np.asarray(faces.images[:100]))
+    for name in ("Eyeglasses", "Wearing_Hat", "Pale_Skin"):
+        asked = np.array([label.name == name for label in model.labels])
+        for value in (0, 1):
+            edited = interventions.set_values(model, latents, np.where(asked, value, 0), asked)
+            again = interventions.encode(model, interventions.decode(model, edited))
+            assert np.mean(np.asarray(model.values_of(again))[:, asked] == value) > 0.9, (name, value)
