@@ -78,7 +78,9 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     given = parser.parse_args()
     from tf_ccvae import evaluate, fit
+    from tf_ccvae.startup import prepare
 
+    prepare()
     run = given.run or given.runs / "default_run"
     if given.run is None and not (run / "results.json").is_file():
         begun = (run / "config.yaml").is_file()

@@ -1,9 +1,9 @@
-"""How many requests does an exported model answer over gRPC and REST? `python -m benchmarks.serving_load --run RUN`
+"""How many requests are answered over gRPC and over REST? `python -m benchmarks.serving_load --export EXPORT`
 
-Exports the run's SavedModel, publishes it, and loads it by `serving.load_test`, classify and generate, with several
-numbers of users and of images in a request. Without `--target` the server is the test double of `tests/serving`, which
-answers the same protocols in Python, in a process of its own on this machine: its numbers compare the protocols, and
-say nothing about TensorFlow Serving. With `--target`, given once for each protocol, that server is loaded as it is.
+Publishes an export's SavedModel, and loads it by `serving.load_test`, classify and generate, with several numbers of
+users and of images in a request. Without `--target` the server is the test double of `tests/serving`, which answers the
+same protocols in Python, in a process of its own on this machine: its numbers compare the protocols, and say nothing
+about TensorFlow Serving. With `--target`, given once for each protocol, that server is loaded as it is.
 """
 
 import argparse
@@ -22,17 +22,12 @@ from tf_ccvae.files import write_json, write_text
 
 
 @contextlib.contextmanager
-def double(run: Path) -> Iterator[list[str]]:
-    """The test double with a fresh export of a run; gives its two targets."""
-    with tempfile.TemporaryDirectory() as temporary:
-        exported, base = Path(temporary, "export"), Path(temporary, "models")
-        steps = (
-            ["export", str(run), "--to", str(exported), "--formats", "saved_model"],
-            ["serving", "prepare", str(exported), "--to", str(base), "--mount", str(base)],
-        )
-        for step in steps:
-            subprocess.run([sys.executable, "-m", *step], cwd=ROOT, check=True)
-        command = [sys.executable, "-m", "tests.serving.double", str(base), "--grpc", "0", "--rest", "0"]
+def double(exported: Path) -> Iterator[list[str]]:
+    """The test double with an export; gives its two targets."""
+    with tempfile.TemporaryDirectory() as base:
+        publishing = ["serving", "prepare", str(exported), "--to", base, "--mount", base]
+        subprocess.run([sys.executable, "-m", *publishing], cwd=ROOT, check=True)
+        command = [sys.executable, "-m", "tests.serving.double", base, "--grpc", "0", "--rest", "0"]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
             try:
                 assert server.stdout is not None
@@ -76,7 +71,7 @@ def summarise(results: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--run", type=Path, help="run directory, served by the test double on this machine")
+    where.add_argument("--export", type=Path, help="an export, served by the test double on this machine")
     where.add_argument("--target", action="append", help="a server, such as grpc://host:8500; may be repeated")
     parser.add_argument("--server", default="a server", help="what answers at --target, for the results")
     parser.add_argument("--users", type=int, nargs="+", default=[1, 8])
@@ -85,7 +80,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     given = parser.parse_args()
     name = given.server if given.target else "test double (Python, not TensorFlow Serving), on the client's machine"
-    with double(given.run.absolute()) if given.run else contextlib.nullcontext(given.target) as targets:
+    with double(given.export.absolute()) if given.export else contextlib.nullcontext(given.target) as targets:
         settings = itertools.product(given.users, given.images)
         results = [load(targets, name, users, images, given.seconds) for users, images in settings]
     text = summarise(results)

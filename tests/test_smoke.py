@@ -12,8 +12,9 @@ from tests import processes
 ROOT = Path(__file__).resolve().parent.parent
 FEW_FACES = ("--data.examples", "240", "--training.epochs", "1")
 
-# Arguments that make each documented program small; {folder} is an empty folder, {run} a run of the tiny folder, and
-# others are fixtures: {weights} is a folder with untrained weights of the official programs.
+# Arguments that make each documented program small; {folder} is an empty folder, {run} a run of the tiny folder,
+# {export} an export of one, and others are fixtures; {weights} is a folder with untrained weights of the official
+# programs.
 PROGRAMS = {
     "tf_ccvae.fit": (*FEW_FACES, "--run-dir", "{folder}/run"),
     "tf_ccvae.intervene": ("{run}", "set", "0", "--label", "Top=1", "--out", "{folder}/set.png"),
@@ -64,7 +65,7 @@ PROGRAMS = {
         *("--rounds", "1", "--seconds", "0.05", "--results", "{folder}"),
     ),
     "benchmarks.serving_load": (
-        *("--run", "{run}", "--users", "1", "--images", "1", "--seconds", "0.5", "--results", "{folder}"),
+        *("--export", "{export}", "--users", "1", "--images", "1", "--seconds", "0.5", "--results", "{folder}"),
     ),
     "benchmarks.avatars_learnability": ("--examples", "240", "--epochs", "1", "--output", "{folder}/learnable.json"),
     "benchmarks.avatars_contact_sheet": ("{folder}/sheet.png", "--examples", "600"),
@@ -140,6 +141,8 @@ def test_every_documented_program_runs(module, tmp_path, tiny_run, request):
         shutil.copytree(tiny_run, copy, ignore=unwanted)
     before = len(list(tmp_path.rglob("*"))) + 1  # what it says
     named = {"folder": tmp_path, "run": copy}
+    if "{export}" in PROGRAMS[module]:
+        named["export"] = request.getfixturevalue("exported").folder
     for fixture in ("weights", "idx_folder", "celeba_folder"):
         if any(f"{{{fixture}}}" in argument for argument in PROGRAMS[module]):
             named[fixture] = request.getfixturevalue(fixture)
