@@ -103,17 +103,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def worker(job: Job, folder: str) -> int:
+def worker(job: Job, folder: str, one_machine: bool) -> int:
     """What every worker does, in a process of its own where Ray has set TF_CONFIG; returns the exit code of `fit`.
+
+    Args:
+      job: what is trained.
+      folder: where the program was started, to which paths among the settings are relative.
+      one_machine: all workers are on one machine, and are to talk over its loopback interface.
 
     Raises:
       RuntimeError: something that may go well next time, so that Ray starts all workers again.
     """
     os.environ.pop("TF_USE_LEGACY_KERAS", None)  # which Ray sets: the model is one of Keras 3
-    if "RAY_ADDRESS" not in os.environ:  # all are on one machine, and talk over its loopback interface
+    if one_machine:
         os.environ["TF_CONFIG"] = on_loopback(os.environ["TF_CONFIG"])
     if os.path.isdir(folder):
-        os.chdir(folder)  # paths among the settings are relative to where the program was started
+        os.chdir(folder)
     from tf_ccvae import fit
 
     try:
@@ -149,7 +154,8 @@ def launch(job: Job) -> int:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers how it is used
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as tf_ccvae.startup, for Ray imports TensorFlow first
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if "RAY_ADDRESS" not in os.environ:
+    one_machine = "RAY_ADDRESS" not in os.environ
+    if one_machine:
         os.environ.setdefault("RAY_AUTH_MODE", "token")  # as Ray does by itself, but not in silence
     try:
         with held_back_stderr():
@@ -161,12 +167,12 @@ def launch(job: Job) -> int:
         raise settings.ConfigError(f"Ray: {error}; install it by pip install -r requirements-ray.txt") from error
     resources = {"CPU": float(job.cpus)} | ({"GPU": float(job.gpus)} if job.gpus else {})
     own = job.run.parent / f".{job.run.name}.ray"  # Ray's notes on this training, of no use after it
-    loop: Any = lambda given: worker(given["job"], given["folder"])  # noqa: E731  pickled by value, as Ray needs it
+    loop: Any = lambda given: worker(**given)  # noqa: E731  pickled by value, as Ray needs it
     connect(ray, job)
     try:
         trainer: Any = TensorflowTrainer(
             loop,
-            train_loop_config={"job": job, "folder": os.getcwd()},
+            train_loop_config={"job": job, "folder": os.getcwd(), "one_machine": one_machine},
             scaling_config=ScalingConfig(num_workers=job.workers, use_gpu=job.gpus > 0, resources_per_worker=resources),
             run_config=RunConfig(
                 name=job.run.name, storage_path=str(own), failure_config=FailureConfig(max_failures=job.restarts)
