@@ -15,7 +15,6 @@ import pytest
 from tests import processes
 from tf_ccvae import fit, runs
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLES, BATCH, EPOCHS = 256, 32, 6
 
 
