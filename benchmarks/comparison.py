@@ -29,19 +29,23 @@ MODELS = ("ccvae", "m2", "vae_classifier")
 COLUMNS = {  # name in the table: where in the evaluation, digits
     "accuracy": (("classification", "exact", "accuracy", "mean"), 3),
     "balanced accuracy": (("classification", "exact", "balanced_accuracy", "mean"), 3),
+    "average precision": (("classification", "exact", "average_precision", "mean"), 3),
     "AUROC": (("classification", "exact", "auroc", "mean"), 3),
     "calibration error": (("classification", "exact", "calibration_error", "mean"), 3),
     "error": (("reconstruction", "mean_absolute_error", "mean"), 4),
+    "PSNR": (("reconstruction", "psnr", "mean"), 2),
     "SSIM": (("reconstruction", "ssim", "mean"), 3),
     "set success": (("set_success", "mean"), 3),
     "change of others": (("selectivity", "mean"), 3),
     "swap success": (("swap_success", "mean"), 3),
     "capture": (("within_label_capture", "mean"), 3),
     "variant after swap": (("within_label_swap", "mean"), 3),
+    "gap": (("separation", "gap", "mean"), 3),
     "style AUROC": (("separation", "style_auroc", "mean"), 3),
     "Fréchet": (("generation", "frechet"), 1),
     "labels seen": (("generation", "agreement", "mean"), 3),
     "diversity": (("generation", "diversity_features"), 3),
+    "pixel diversity": (("generation", "diversity_pixels"), 3),
 }
 
 

@@ -44,6 +44,7 @@ def test_latents_that_hold_the_factors_capture_them_and_the_label_alone_does_not
     assert entry["low"] <= entry["mean"] <= entry["high"]
     assert entry["factors"]["kind"]["characteristic_linear"] > 0.9
     assert entry["factors"]["shade"]["characteristic_linear"] > 0.95
+    assert entry["factors"]["kind"]["characteristic_neighbours"] > 0.9
     assert result["mean"] == entry["mean"]
 
 
@@ -85,3 +86,38 @@ def test_scores_have_known_values():
     assert capture.continuous_score(values, np.ones((3, 1))) == 0.0
     assert capture.continuous_score(values, values[::-1]) == 0.0  # worse than the mean counts as 0
     assert capture.continuous_score(values, np.array([[0.5], [1.0], [1.5]])) == pytest.approx(0.75)
+
+
+def test_each_fold_is_predicted_by_what_scores_better_on_the_others():
+    truth, fold = np.array([0, 1, 0, 1, 0, 1]), np.array([0, 0, 1, 1, 2, 2])
+    right, wrong = truth, 1 - truth
+    first = np.where(fold == 0, wrong, right)  # best on folds 1 and 2, and so predicts fold 0, where it is wrong
+    found = capture.better(truth, [first, np.where(fold == 0, right, wrong)], True, fold)
+    np.testing.assert_array_equal(found, first)
+    line = np.arange(6.0)[:, None]
+    np.testing.assert_array_equal(capture.better(line, [line * 0, line], False, fold), line)
+
+
+def test_a_factor_that_only_one_of_the_predictors_finds_is_captured():
+    random = np.random.default_rng(0)
+    n = 900
+    kind = random.integers(0, 2, n).astype(np.int8)
+    angle = random.uniform(0, 2 * np.pi, n)
+    ring = np.stack([np.cos(angle), np.sin(angle)], 1) * (1 + kind[:, None])  # one ring within the other
+    truth = np.ones((n, 1), int)
+    result = capture.measure(
+        ring, random.normal(size=(n, 3)), truth, {"kind": kind}, {"a": (1, ("kind",))}, {"a": slice(0, 2)}, {"a": 0}
+    )
+    entry = result["labels"]["a"]["factors"]["kind"]
+    assert entry["characteristic_linear"] < 0.2 and entry["characteristic_neighbours"] > 0.95
+    assert entry["characteristic"] == entry["characteristic_neighbours"] and abs(entry["style"]) < 0.12
+
+
+def test_two_predictors_of_noise_are_no_better_than_one():
+    random = np.random.default_rng(0)
+    fold = np.arange(600) % 5
+    found = []
+    for _ in range(200):
+        truth = random.integers(0, 2, 600)
+        found.append(capture.score(truth, capture.better(truth, random.integers(0, 2, (2, 600)), True, fold), True))
+    assert abs(np.mean(found)) < 0.02  # standard error 0.006

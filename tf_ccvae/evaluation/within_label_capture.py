@@ -6,9 +6,10 @@ latents, and from the label alone, which there is the same for all images and so
 chance.
 
 A categorical factor scores (balanced accuracy - chance) / (1 - chance), chance = 1 / number of categories there; a
-continuous one R^2, at least 0 counted. Both are at most 1, higher is better, and 0 is what the label alone gives. A
-label's capture is the mean over its factors by 15 nearest neighbours in standardised latents; linear predictors
-(logistic and ridge regression) are reported beside.
+continuous one R^2, at least 0 counted. Both are at most 1, higher is better, and 0 is what the label alone gives. There
+are two predictors, 15 nearest neighbours in standardised latents and a linear one (logistic or ridge regression); each
+fold is predicted by the one that scores better on the other folds, and both are reported beside. A label's capture is
+the mean over its factors.
 
 `after_swap` asks whether the donor's own variant arrives: a judge of factors looks at recipients that have the label
 themselves and were given a donor's characteristic, and its reading is scored against the donor's truth in the same way.
@@ -33,6 +34,7 @@ from tf_ccvae.evaluation.judge import Judge
 NEIGHBOURS = 15
 FOLDS = 5
 DRAWS = 300
+PREDICTORS = ("neighbours", "linear")
 FEWEST = 40  # examples, below which a factor is left out
 FEWEST_OF_CATEGORY = 8  # examples of a category, below which they are left out
 
@@ -49,7 +51,18 @@ def continuous_score(truth: np.ndarray, predicted: np.ndarray) -> float:
     return float(max(0.0, 1 - np.square(truth - predicted).sum() / max(spread, 1e-12)))
 
 
-def predictions(latents: np.ndarray, factor: np.ndarray, categorical: bool, linear: bool, seed: int = 0) -> np.ndarray:
+def folds(factor: np.ndarray, categorical: bool, seed: int = 0) -> np.ndarray:
+    """The fold of each example, integer (n,), stratified by category; arguments as in `predictions`."""
+    splitter = (StratifiedKFold if categorical else KFold)(FOLDS, shuffle=True, random_state=seed)
+    result = np.zeros(len(factor), np.int64)
+    for fold, (_, rows) in enumerate(splitter.split(factor, factor if categorical else None)):
+        result[rows] = fold
+    return result
+
+
+def predictions(
+    latents: np.ndarray, factor: np.ndarray, categorical: bool, linear: bool, fold: np.ndarray
+) -> np.ndarray:
     """Cross-validated predictions of a factor: each example's by a predictor that was fitted without its fold.
 
     Args:
@@ -57,13 +70,12 @@ def predictions(latents: np.ndarray, factor: np.ndarray, categorical: bool, line
       factor: integer (n,) if categorical, else float (n, components).
       categorical: which of both.
       linear: logistic or ridge regression instead of nearest neighbours.
-      seed: of the folds.
+      fold: integer (n,), the fold of each example.
     """
     latents = latents if latents.shape[1] else np.zeros((len(factor), 1))
-    splitter = StratifiedKFold if categorical else KFold
-    folds = splitter(FOLDS, shuffle=True, random_state=seed)
     result = np.zeros_like(factor)
-    for train, test in folds.split(latents, factor if categorical else None):
+    for k in np.unique(fold):
+        train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
         predictor: BaseEstimator
         if categorical:
             balanced = LogisticRegression(class_weight="balanced", max_iter=2000)
@@ -75,6 +87,23 @@ def predictions(latents: np.ndarray, factor: np.ndarray, categorical: bool, line
         pipeline.fit(latents[train], factor[train])
         result[test] = _predict(pipeline, latents[test], factor[train], categorical and not linear)
     return result
+
+
+def better(truth: np.ndarray, guesses: Sequence[np.ndarray], categorical: bool, fold: np.ndarray) -> np.ndarray:
+    """Of several predictions of a factor, in each fold those that score best on all other folds: the shape of one."""
+    result = np.zeros_like(guesses[0])
+    for k in np.unique(fold):
+        others, here = fold != k, fold == k
+        scores = [score(truth[others], guess[others], categorical) for guess in guesses]
+        result[here] = guesses[int(np.argmax(scores))][here]
+    return result
+
+
+def score(truth: np.ndarray, predicted: np.ndarray, categorical: bool, categories: int = 0) -> float:
+    """`categorical_score`, of the categories in `truth` unless their number is given, or `continuous_score`."""
+    if categorical:
+        return categorical_score(truth, predicted, categories or len(np.unique(truth)))
+    return continuous_score(truth, predicted)
 
 
 def _predict(pipeline: Any, latents: np.ndarray, seen: np.ndarray, neighbours: bool) -> np.ndarray:
@@ -103,14 +132,9 @@ def _scored(truth: np.ndarray, predicted: np.ndarray, categorical: bool, seed: i
     """A score and its bootstrap draws."""
     categories = len(np.unique(truth)) if categorical else 0
     random = np.random.default_rng(seed)
-
-    def score(rows: np.ndarray) -> float:
-        if categorical:
-            return categorical_score(truth[rows], predicted[rows], categories)
-        return continuous_score(truth[rows], predicted[rows])
-
-    draws = [score(random.integers(0, len(truth), len(truth))) for _ in range(DRAWS)]
-    return score(np.arange(len(truth))), np.array(draws)
+    resamples = (random.integers(0, len(truth), len(truth)) for _ in range(DRAWS))
+    draws = [score(truth[rows], predicted[rows], categorical, categories) for rows in resamples]
+    return score(truth, predicted, categorical), np.array(draws)
 
 
 class _Label(NamedTuple):
@@ -159,14 +183,16 @@ def measure(
 
     Returns:
       `mean`, `low`, `high` and `labels` of the characteristic latents' capture; each label also has `style` and
-      `label_alone`, its `factors` with every predictor's score, and the number of `examples`.
+      `label_alone`, and its `factors` with the number of `examples`, these three scores (`characteristic`, `style`,
+      `label_alone`) and those of each predictor (`characteristic_neighbours`, `characteristic_linear`, ...).
     """
     labels = []
     for name, (value, belonging) in label_factors.items():
         rows = np.flatnonzero(truth[:, columns[name]] == value)
-        sources = {"characteristic": characteristic[:, slices[name]], "style": style}
+        nothing = np.zeros((len(truth), 0))
+        sources = {"characteristic": characteristic[:, slices[name]], "style": style, "label_alone": nothing}
         found: dict[str, Any] = {}
-        sampled = []
+        sampled, draws = [], {}
         for factor in belonging:
             values = np.asarray(factors[factor])
             categorical = np.issubdtype(values.dtype, np.integer)
@@ -175,15 +201,15 @@ def measure(
                 continue
             target = values[kept] if categorical else values[kept].reshape(len(kept), -1).astype(np.float64)
             entry: dict[str, Any] = {"kind": "categorical" if categorical else "continuous", "examples": len(kept)}
+            fold = folds(target, categorical, seed)
             for source, latents in sources.items():
-                for linear in (False, True):
-                    guess = predictions(latents[kept], target, categorical, linear, seed)
-                    key = f"{source}{'_linear' if linear else ''}"
-                    entry[key], entry_draws = _scored(target, guess, categorical, seed)
-                    if source == "characteristic" and not linear:
-                        sampled.append(entry_draws)
-            alone = predictions(np.zeros((len(kept), 0)), target, categorical, False, seed)
-            entry["label_alone"], _ = _scored(target, alone, categorical, seed)
+                guesses = [predictions(latents[kept], target, categorical, linear, fold) for linear in (False, True)]
+                guess = better(target, guesses, categorical, fold)
+                entry[source], draws[source] = _scored(target, guess, categorical, seed)
+                for predictor, one in zip(PREDICTORS, guesses, strict=True):
+                    if source != "label_alone":
+                        entry[f"{source}_{predictor}"] = score(target, one, categorical)
+            sampled.append(draws["characteristic"])
             found[factor] = entry
         if found:
             labels.append(_Label(name, found, np.mean(sampled, axis=0)))
