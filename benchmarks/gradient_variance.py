@@ -78,6 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=2, help="of training before the second measurement")
     parser.add_argument("--draws", type=int, default=100)
+    parser.add_argument("--estimators", nargs="+", default=list(ESTIMATORS), choices=list(ESTIMATORS))
     parser.add_argument("--examples", type=int, default=12000, help="how many faces; fewer only to try it out")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
@@ -93,14 +94,13 @@ def main() -> None:
             batches = training_batches(dataset.train, 64, steps * epochs, 0)
             model.fit(batches, epochs=1, steps_per_epoch=steps * epochs, verbose=0, shuffle=False)
         deviation = weight_deviation(model, batch, arguments.draws)
-        for estimator in ESTIMATORS:
+        for estimator in sorted(arguments.estimators, key=ESTIMATORS.index):
             measured = noise_of_gradient(model, batch, estimator, arguments.draws)
             results[f"{estimator} after {epochs}"] = {**measured, "weight deviation": deviation}
             shown = [f"{measured[f'{part} relative']:.3g}" for part in ("encoder", "decoder")]
-            ratio = measured["decoder"] / results[f"exact after {epochs}"]["decoder"]
-            rows.append(
-                [str(epochs), estimator, *shown, f"{ratio:.3g}", f"{deviation if estimator != 'exact' else 0:.2f}"]
-            )
+            exact = results.get(f"exact after {epochs}")
+            ratio = f"{measured['decoder'] / exact['decoder']:.3g}" if exact else "-"
+            rows.append([str(epochs), estimator, *shown, ratio, f"{deviation if estimator != 'exact' else 0:.2f}"])
     header = ["epochs", "estimator", "encoder", "decoder", "decoder variance / exact", "deviation of w"]
     write_json(arguments.results / "gradient_variance.json", {"machine": machine(), "results": results})
     title = "# Gradient noise\n\nMade by `python -m benchmarks.gradient_variance`; see its docstring.\n\n"

@@ -190,13 +190,20 @@ def node_place(folder: Path) -> Path:
 # All of it ------------------------------------------------------------------------------------------------------------
 
 
-def export(run: Path | None, examples: int, place: Path) -> Path:
-    """An export of a run, or of an untrained model, with everything; its run is a copy beside it."""
+def export(run: Path | None, examples: int, place: Path, existing: Path | None = None) -> Path:
+    """An export of a run, or of an untrained model, with everything; its run is a copy beside it.
+
+    An existing export of the run is copied instead of made.
+    """
     from export.run import Options, export_run
     from tf_ccvae import runs, training
     from tf_ccvae.config import DEFAULT_FILE, Config
     from tf_ccvae.data import avatars
 
+    if existing is not None:
+        shutil.copytree(existing, place / "export")
+        shutil.copytree(run, place / "run")
+        return place / "export"
     if run is None:
         dataset = avatars.load(examples=examples, progress=True)
         config = Config.from_yaml(DEFAULT_FILE)
@@ -214,6 +221,7 @@ def export(run: Path | None, examples: int, place: Path) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, help="run directory (default: an untrained model of the default size)")
+    parser.add_argument("--export", type=Path, help="an export with all formats, made of `--run` (default: is made)")
     parser.add_argument("--examples", type=int, default=12000, help="how many faces; fewer only to try it out")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64])
     parser.add_argument("--graphs", nargs="+", default=list(INPUTS), choices=list(INPUTS))
@@ -222,10 +230,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of calls per runtime and round")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
+    if arguments.export and not arguments.run:
+        parser.error("--export needs --run, the run that it was made of")
     prepare()
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
-        folder = export(arguments.run, arguments.examples, place)
+        folder = export(arguments.run, arguments.examples, place, arguments.export)
         node = node_place(place)
         results: dict[str, Any] = {}
         for graph in arguments.graphs:

@@ -8,14 +8,17 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from tf_ccvae.data.dataset import Dataset, Split
+from tf_ccvae.labels import Labels
 from tf_ccvae.startup import prepare
 
-prepare()
-
-from tf_ccvae.data.dataset import Dataset, Split  # noqa: E402  after TensorFlow's environment is set
-from tf_ccvae.labels import Labels  # noqa: E402
-
 TINY_LABELS = Labels.of_binary(["Top", "Bright"])
+
+
+def pytest_configure(config):
+    """Prepares TensorFlow, but not in a process that only hands out tests to others."""
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        prepare()
 
 
 def tiny_split(examples: int, seed: int, size: int = 28) -> Split:

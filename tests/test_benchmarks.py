@@ -1,11 +1,13 @@
 """How benchmarks compare with what was before."""
 
+import argparse
 import json
 import subprocess
 
 import pytest
 
-from benchmarks import common
+from benchmarks import common, comparison
+from tf_ccvae import config as settings
 
 HERE = {"processor": "x", "cores": 2, "gpus": [], "tensorflow": "2"}
 
@@ -49,3 +51,23 @@ def test_a_worktree_holds_the_revision_and_goes_away(repository):
     assert len(common.git("worktree", "list").stdout.splitlines()) == 1
     with pytest.raises(SystemExit, match="no such revision"), common.worktree("nowhere"):
         pass
+
+
+@pytest.mark.parametrize("model", comparison.MODELS)
+def test_comparison_asks_for_a_training_that_fit_accepts_and_goes_on_with_one_that_was_begun(
+    model, tmp_path, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(comparison.fit, "main", lambda arguments: asked.append(arguments) or 0)
+    given = argparse.Namespace(runs=tmp_path, seed=3, epochs=2, examples=240)
+    run = comparison.train(model, 0.05, given)
+    config = settings.parse(asked[0]).config
+    found = (config.model.name, config.data.labelled_fraction, config.seed, config.training.epochs)
+    assert found == (model, 0.05, 3, 2) and config.data.examples == 240
+    run.path.mkdir()
+    config.to_yaml(run.config)
+    comparison.train(model, 0.05, given)
+    assert asked[1] == ["--resume", str(run.path)]
+    run.results.write_text("{}")
+    comparison.train(model, 0.05, given)
+    assert len(asked) == 2

@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FEW_FACES = ("--data.examples", "240", "--training.epochs", "1")
 
 # Arguments that make each documented program small; {folder} is an empty folder, {run} a run of the tiny folder,
-# {export} an export of one, and others are fixtures; {weights} is a folder with untrained weights of the official
-# programs.
+# {export} an export of {exported_run}, {trained_runs} a folder with the run that benchmarks.comparison would train, and
+# others are fixtures; {weights} is a folder with untrained weights of the official programs.
 PROGRAMS = {
     "tf_ccvae.fit": (*FEW_FACES, "--run-dir", "{folder}/run"),
     "tf_ccvae.intervene": ("{run}", "set", "0", "--label", "Top=1", "--out", "{folder}/set.png"),
@@ -27,9 +27,8 @@ PROGRAMS = {
         *("--to", "{folder}/official"),
     ),
     "benchmarks.comparison": (
-        *("--models", "vae_classifier", "--fractions", "0.2", "--epochs", "1", "--examples", "300"),
-        *("--generated", "40"),
-        *("--runs", "{folder}/runs", "--results", "{folder}"),
+        *("--models", "ccvae", "--fractions", "0.2", "--epochs", "1", "--generated", "40"),
+        *("--runs", "{trained_runs}", "--results", "{folder}"),
     ),
     "benchmarks.default_run": ("--run", "{run}", "--results", "{folder}"),
     "benchmarks.estimators": (
@@ -51,7 +50,9 @@ PROGRAMS = {
         *("--data", "{celeba_folder}", "--rates", "0.2", "--methods", "exact", "--epochs", "1"),
         *("--runs", "{folder}/runs", "--results", "{folder}"),
     ),
-    "benchmarks.gradient_variance": ("--examples", "240", "--epochs", "1", "--draws", "2", "--results", "{folder}"),
+    "benchmarks.gradient_variance": (
+        *("--examples", "240", "--epochs", "1", "--draws", "2", "--estimators", "exact", "--results", "{folder}"),
+    ),
     "benchmarks.training_speed": (
         *("--batches", "4", "--rounds", "1", "--seconds", "0.1", "--variants", "graph"),
         *("--results", "{folder}"),
@@ -61,8 +62,8 @@ PROGRAMS = {
         *("--results", "{folder}"),
     ),
     "benchmarks.runtimes": (
-        *("--run", "{run}", "--batches", "1", "--graphs", "encoder", "--runtimes", "onnxruntime"),
-        *("--rounds", "1", "--seconds", "0.05", "--results", "{folder}"),
+        *("--run", "{exported_run}", "--export", "{export}", "--batches", "1", "--graphs", "encoder"),
+        *("--runtimes", "onnxruntime", "--rounds", "1", "--seconds", "0.05", "--results", "{folder}"),
     ),
     "benchmarks.serving_load": (
         *("--export", "{export}", "--users", "1", "--images", "1", "--seconds", "0.5", "--results", "{folder}"),
@@ -139,10 +140,13 @@ def test_every_documented_program_runs(module, tmp_path, tiny_run, request):
     if "{run}" in PROGRAMS[module]:
         unwanted = shutil.ignore_patterns("judge", "evaluation.json", "report.html")
         shutil.copytree(tiny_run, copy, ignore=unwanted)
+    if "{trained_runs}" in PROGRAMS[module]:
+        shutil.copytree(tiny_run, tmp_path / "runs" / "ccvae-0.2-0")
     before = len(list(tmp_path.rglob("*"))) + 1  # what it says
-    named = {"folder": tmp_path, "run": copy}
+    named = {"folder": tmp_path, "run": copy, "trained_runs": tmp_path / "runs"}
     if "{export}" in PROGRAMS[module]:
-        named["export"] = request.getfixturevalue("exported").folder
+        exported = request.getfixturevalue("exported")
+        named |= {"export": exported.folder, "exported_run": exported.run}
     for fixture in ("weights", "idx_folder", "celeba_folder"):
         if any(f"{{{fixture}}}" in argument for argument in PROGRAMS[module]):
             named[fixture] = request.getfixturevalue(fixture)

@@ -15,7 +15,7 @@ import pytest
 from tests import processes
 from tf_ccvae import fit, runs
 
-EXAMPLES, BATCH, EPOCHS = 256, 32, 6
+EXAMPLES, BATCH, EPOCHS = 256, 32, 4
 
 
 @pytest.fixture(scope="module")
