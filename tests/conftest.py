@@ -54,17 +54,24 @@ def tiny_folder(tmp_path_factory, tiny):
     return place, place / "labels.csv"
 
 
-@pytest.fixture
-def tiny_arguments(tiny_folder):
-    """Command-line arguments that train on the tiny folder in a few seconds."""
+def on_tiny_folder(tiny_folder):
+    """Command-line arguments for a small network on the tiny folder."""
     images, labels = tiny_folder
     return [
         *("--data.name", "folder", "--data.images", str(images), "--data.labels", str(labels)),
         *("--data.image-size", "28", "--data.channels", "1", "--model.latents", "6", "--model.hidden", "32"),
-        *("--model.latents-per-label", "1", "--objective.independence-weight", "30"),
-        *("--model.encoder-widths", "[8, 8, 16]", "--training.batch-size", "32", "--training.epochs", "2"),
-        *("--training.learning-rate", "2e-3", "--seed", "1"),
+        *("--model.encoder-widths", "[8, 8, 16]", "--training.batch-size", "32"),
         *("--model.likelihood-scale", "1.0", "--objective.label-weight", "100"),
+    ]
+
+
+@pytest.fixture
+def tiny_arguments(tiny_folder):
+    """Command-line arguments that train on the tiny folder in a few seconds."""
+    return [
+        *on_tiny_folder(tiny_folder),
+        *("--model.latents-per-label", "1", "--objective.independence-weight", "30"),
+        *("--training.epochs", "2", "--training.learning-rate", "2e-3", "--seed", "1"),
     ]
 
 
@@ -83,13 +90,10 @@ def made_once(tmp_path_factory, name):
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory, tiny_folder):
     """A trained run on the tiny folder."""
-    images, labels = tiny_folder
     arguments = [
-        *("--data.name", "folder", "--data.images", str(images), "--data.labels", str(labels)),
-        *("--data.image-size", "28", "--data.channels", "1", "--model.latents", "6", "--model.hidden", "32"),
+        *on_tiny_folder(tiny_folder),
         *("--model.latents-per-label", "1", "--objective.independence-weight", "30"),
-        *("--model.encoder-widths", "[8, 8, 16]", "--training.batch-size", "32", "--training.epochs", "6"),
-        *("--training.learning-rate", "3e-3", "--model.likelihood-scale", "1.0", "--objective.label-weight", "100"),
+        *("--training.epochs", "6", "--training.learning-rate", "3e-3"),
     ]
     from tf_ccvae import fit
 
@@ -127,13 +131,9 @@ def exported(tmp_path_factory, tiny_folder):
 
 
 def train(tiny_folder, run, by_fit):
-    images, labels = tiny_folder
     arguments = [
-        *("--data.name", "folder", "--data.images", str(images), "--data.labels", str(labels)),
-        *("--data.image-size", "28", "--data.channels", "1", "--model.latents", "6", "--model.hidden", "32"),
-        *("--model.encoder-widths", "[8, 8, 16]", "--training.batch-size", "32", "--training.epochs", "12"),
-        *("--training.learning-rate", "5e-3", "--objective.label-weight", "100"),
-        *("--model.likelihood-scale", "1.0", "--model.latents-per-label", "2"),
+        *on_tiny_folder(tiny_folder),
+        *("--model.latents-per-label", "2", "--training.epochs", "12", "--training.learning-rate", "5e-3"),
         *("--export.formats", "[litert]", "--export.to", str(by_fit)),
     ]
     from tf_ccvae import fit

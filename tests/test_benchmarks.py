@@ -3,11 +3,14 @@
 import argparse
 import json
 import subprocess
+import time
 
 import pytest
 
-from benchmarks import common, comparison
+from benchmarks import common, comparison, device_speed
 from tf_ccvae import config as settings
+from tf_ccvae.labels import Labels
+from tf_ccvae.model import CCVAE
 
 HERE = {"processor": "x", "cores": 2, "gpus": [], "tensorflow": "2"}
 
@@ -71,3 +74,24 @@ def test_comparison_asks_for_a_training_that_fit_accepts_and_goes_on_with_one_th
     run.results.write_text("{}")
     comparison.train(model, 0.05, given)
     assert len(asked) == 2
+
+
+def test_operations_of_a_step_are_those_of_the_layers_of_the_paper():
+    model = CCVAE((64, 64, 3), Labels.of_binary(f"label{i}" for i in range(18)), latents=45)
+    image_layer = 32 * 32 * 4 * 4 * 3 * 32
+    strided = 16 * 16 * 4 * 4 * 32 * 32 + 8 * 8 * 4 * 4 * 32 * 64 + 4 * 4 * 4 * 4 * 64 * 128
+    features = 4 * 4 * 128 * 256
+    forward = 2 * (image_layer + strided + features) + 2 * 256 * 45 + 45 * 256
+    assert device_speed.step_flops(model) == 2 * (3 * forward - image_layer)
+
+
+def test_blocks_give_seconds_of_one_call():
+    counts = []
+
+    def run(count):
+        counts.append(count)
+        time.sleep(0.002 * count)
+
+    times = device_speed.blocks(run, 0.2)
+    assert len(times) == len(counts) - 2 and max(counts[2:]) > 1
+    assert all(seconds >= 0.002 for seconds in times)

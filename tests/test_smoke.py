@@ -57,6 +57,9 @@ PROGRAMS = {
         *("--batches", "4", "--rounds", "1", "--seconds", "0.1", "--variants", "graph"),
         *("--results", "{folder}"),
     ),
+    "benchmarks.device_speed": (
+        *("--xla", "no", "--batches", "4", "--matrix", "64", "--seconds", "0.1", "--results", "{folder}"),
+    ),
     "benchmarks.scaling": (
         *("--sizes", "28", "--labels", "1", "--batches", "4", "--no-replicated", "--seconds", "0.1"),
         *("--results", "{folder}"),

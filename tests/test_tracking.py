@@ -112,3 +112,15 @@ def test_an_exception_ends_the_record_as_failed(tmp_path, store):
     _, (record,) = recorded(store)
     assert record.info.status == "FAILED"
     assert not (tmp_path / "run" / "tensorboard").exists()
+
+
+def test_of_several_workers_only_the_chief_tracks(tiny_arguments, tmp_path, store):
+    place = ("--tracking.uri", store, "--tracking.experiment", "faces")
+    config = settings.parse([*tiny_arguments, "--tracking.mlflow", "true", *place]).config
+    run = runs.create(tmp_path / "run", "run")
+    with tracking.Trackers(config, run, chief=False) as other:
+        assert other.callbacks == ()
+    assert not (tmp_path / "mlruns").exists() and not (run.path / "tracking.json").exists()
+    with tracking.Trackers(config, run, chief=True) as chief:
+        assert len(chief.callbacks) == 1
+    assert len(recorded(store)[1]) == 1
