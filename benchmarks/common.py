@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tf_ccvae.files import write_json, write_text
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 SLOWER = 1.10  # time over what it was before: above this it is called a regression
@@ -44,6 +46,13 @@ def append(path: Path, row: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
+
+
+def keep(folder: Path, name: str, content: Mapping[str, Any], page: str) -> None:
+    """Writes results as NAME.json and NAME.md into a folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / f"{name}.json", content)
+    write_text(folder / f"{name}.md", page)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -10,8 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import RESULTS, machine, table
-from tf_ccvae.files import write_json, write_text
+from benchmarks.common import RESULTS, keep, machine, table
 
 
 def targets(results: dict[str, Any], evaluation: dict[str, Any]) -> list[dict[str, Any]]:
@@ -88,9 +87,7 @@ def main() -> None:
     where = machine()
     text = summarise(found, evaluation, where)
     print(text)
-    given.results.mkdir(parents=True, exist_ok=True)
-    write_json(given.results / "default_run.json", {"machine": where, "targets": found, "evaluation": evaluation})
-    write_text(given.results / "default_run.md", text)
+    keep(given.results, "default_run", {"machine": where, "targets": found, "evaluation": evaluation}, text)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import RESULTS, last_committed, machine, ratio_cell, ratios, table, verdict
-from tf_ccvae.files import write_json, write_text
+from benchmarks.common import RESULTS, keep, last_committed, machine, ratio_cell, ratios, table, verdict
 from tf_ccvae.startup import prepare
 
 LABELS, LATENTS, SIZE = 18, 45, 64
@@ -188,8 +187,7 @@ def main() -> None:
         *(f"Machine: {where}", "", verdict(since, "the last committed results"), ""),
         table([*header, "time / committed"], body),
     ]
-    write_json(arguments.results / "device_speed.json", {"machine": where, "results": results})
-    write_text(arguments.results / "device_speed.md", "\n".join(text))
+    keep(arguments.results, "device_speed", {"machine": where, "results": results}, "\n".join(text))
     print("\n".join(text))
 
 

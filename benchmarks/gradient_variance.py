@@ -16,12 +16,11 @@ prepare()
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from benchmarks.common import RESULTS, machine, table  # noqa: E402
+from benchmarks.common import RESULTS, keep, machine, table  # noqa: E402
 from tf_ccvae import training  # noqa: E402
 from tf_ccvae.config import Config  # noqa: E402
 from tf_ccvae.data import avatars  # noqa: E402
 from tf_ccvae.data.pipeline import evaluation_batches, training_batches  # noqa: E402
-from tf_ccvae.files import write_json, write_text  # noqa: E402
 from tf_ccvae.model import CCVAE  # noqa: E402
 from tf_ccvae.objective import ESTIMATORS  # noqa: E402
 
@@ -102,10 +101,9 @@ def main() -> None:
             ratio = f"{measured['decoder'] / exact['decoder']:.3g}" if exact else "-"
             rows.append([str(epochs), estimator, *shown, ratio, f"{deviation if estimator != 'exact' else 0:.2f}"])
     header = ["epochs", "estimator", "encoder", "decoder", "decoder variance / exact", "deviation of w"]
-    write_json(arguments.results / "gradient_variance.json", {"machine": machine(), "results": results})
     title = "# Gradient noise\n\nMade by `python -m benchmarks.gradient_variance`; see its docstring.\n\n"
     text = title + table(header, rows)
-    write_text(arguments.results / "gradient_variance.md", text)
+    keep(arguments.results, "gradient_variance", {"machine": machine(), "results": results}, text)
     print(text)
 
 

@@ -25,10 +25,9 @@ prepare()
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
-from benchmarks.common import RESULTS, machine, table  # noqa: E402
+from benchmarks.common import RESULTS, keep, machine, table  # noqa: E402
 from tf_ccvae.data.dataset import Split  # noqa: E402
 from tf_ccvae.data.pipeline import training_batches  # noqa: E402
-from tf_ccvae.files import write_json, write_text  # noqa: E402
 from tf_ccvae.labels import MISSING, Labels  # noqa: E402
 from tf_ccvae.model import CCVAE  # noqa: E402
 from tf_ccvae.optimizers import FusedAdam  # noqa: E402
@@ -168,8 +167,7 @@ def main() -> None:
                 rows += pool.submit(measure, path, batch, arguments.seconds).result()
         megabytes = round(path.stat().st_size / 1e6)
     about = {"examples": arguments.examples, "megabytes": megabytes, "load": load, "machine": machine()}
-    write_json(arguments.results / "input_speed.json", {**about, "rows": rows})
-    write_text(arguments.results / "input_speed.md", summarise(rows, about))
+    keep(arguments.results, "input_speed", {**about, "rows": rows}, summarise(rows, about))
     print(summarise(rows, about))
 
 

@@ -30,13 +30,13 @@ from sklearn.metrics import balanced_accuracy_score  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
-from benchmarks.common import RESULTS, machine, table  # noqa: E402
+from benchmarks.common import RESULTS, keep, machine, table  # noqa: E402
 from tf_ccvae import config as settings  # noqa: E402
 from tf_ccvae import figures, fit, interventions, runs  # noqa: E402
 from tf_ccvae.data import sources  # noqa: E402
 from tf_ccvae.data.dataset import Dataset  # noqa: E402
 from tf_ccvae.evaluation.intervals import resampled  # noqa: E402
-from tf_ccvae.files import write_json, write_text  # noqa: E402
+from tf_ccvae.files import write_text  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 LABELS = Path(__file__).resolve().parent / "data" / "orl_glasses.csv"
@@ -213,9 +213,9 @@ def main() -> None:
         if fold == arguments.folds[0]:
             draw(model, dataset, people, arguments.figure)
     measured = {by: measure(outcomes, by) for by in METHODS}
-    write_json(arguments.results / "orl_glasses.json", {**measured, "epochs": arguments.epochs, "machine": machine()})
     text = summarise(measured, arguments.epochs, machine())
-    write_text(arguments.results / "orl_glasses.md", text)
+    content = {**measured, "epochs": arguments.epochs, "machine": machine()}
+    keep(arguments.results, "orl_glasses", content, text)
     print(text)
 
 

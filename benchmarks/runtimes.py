@@ -20,10 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import RESULTS, last_committed, machine, ratio_cell, ratios, table, verdict
+from benchmarks.common import RESULTS, keep, last_committed, machine, ratio_cell, ratios, table, verdict
 from benchmarks.training_speed import measure
 from export import verify
-from tf_ccvae.files import write_json, write_text
 from tf_ccvae.startup import prepare
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -276,9 +275,7 @@ def write(results: dict[str, Any], folder: Path) -> None:
             for name, row in rows.items()
         ]
         text += [f"## {graph}, batch {batch}", "", table(header, body)]
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "runtimes.json", {"machine": where, "results": results})
-    write_text(folder / "runtimes.md", "\n".join(text))
+    keep(folder, "runtimes", {"machine": where, "results": results}, "\n".join(text))
     print("\n".join(text))
 
 

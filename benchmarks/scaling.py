@@ -14,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import RESULTS, machine, table
+from benchmarks.common import RESULTS, keep, machine, table
 from benchmarks.training_speed import measure
-from tf_ccvae.files import write_json, write_text
 
 CELEBA = 162_770
 
@@ -94,8 +93,7 @@ def main() -> None:
     prepare()
     where = machine()
     text = f"# Growth of the cost of training\n\nMade by `python -m benchmarks.scaling`. Machine: {where}\n\n"
-    write_json(arguments.results / "scaling.json", {"machine": where, "results": results})
-    write_text(arguments.results / "scaling.md", text + table(header, body))
+    keep(arguments.results, "scaling", {"machine": where, "results": results}, text + table(header, body))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import RESULTS, ROOT, table
-from tf_ccvae.files import write_json, write_text
+from benchmarks.common import RESULTS, ROOT, keep, table
 
 
 @contextlib.contextmanager
@@ -85,9 +84,7 @@ def main() -> None:
         results = [load(targets, name, users, images, given.seconds) for users, images in settings]
     text = summarise(results)
     print(text)
-    given.results.mkdir(parents=True, exist_ok=True)
-    write_json(given.results / "serving_load.json", {"results": results})
-    write_text(given.results / "serving_load.md", text)
+    keep(given.results, "serving_load", {"results": results}, text)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import RESULTS, last_committed, machine, ratio_cell, ratios, table, verdict, worktree
-from tf_ccvae.files import write_json, write_text
+from benchmarks.common import RESULTS, keep, last_committed, machine, ratio_cell, ratios, table, verdict, worktree
 
 LABELS, LATENTS, SIZE = 18, 45, 64
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -248,8 +247,7 @@ def write(measured: dict[int, dict[tuple[str, bool], Any]], against: str | None,
             for (variant, labelled), row in rows.items()
         ]
         text += [f"## Batch {batch}", "", table(header, body)]
-    write_json(folder / "training_speed.json", {"machine": where, "results": results})
-    write_text(folder / "training_speed.md", "\n".join(text))
+    keep(folder, "training_speed", {"machine": where, "results": results}, "\n".join(text))
     print("\n".join(text))
 
 

@@ -7,32 +7,38 @@ file that holds them is. Nothing here imports TensorFlow.
 """
 
 import argparse
-import difflib
 import json
 import os
 import re
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NoReturn, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDict
-from yaml.constructor import ConstructorError
 
 from tf_ccvae import __version__
 from tf_ccvae.files import write_text
 from tf_ccvae.labels import Labels
+from tf_ccvae.setting_errors import (
+    ConfigError,
+    did_you_mean,
+    explain,
+    fields,
+    file_form,
+    is_section,
+    kinds,
+    lookup,
+    option,
+)
+from tf_ccvae.yaml_files import Dumper, Loader, read_mapping
 
 DEFAULT_FILE = Path(__file__).resolve().parent.parent / "configs" / "avatars.yaml"
-
-
-class ConfigError(Exception):
-    """Settings that cannot be used; the message is one line that names the setting and says what is wrong with it."""
 
 
 class Settings(BaseModel):
@@ -265,11 +271,11 @@ class Config(Settings):
         try:
             return cls.model_validate_json(json.dumps(content), strict=True)
         except ValidationError as error:
-            raise ConfigError(f"{path}: {_explain(error, content, _file_form)}") from None
+            raise ConfigError(f"{path}: {explain(error, Config, content, file_form)}") from None
 
     def dump(self) -> str:
         """Every setting as YAML, in the order of the classes above."""
-        return yaml.dump(self.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, width=100)
+        return yaml.dump(self.model_dump(mode="json"), Dumper=Dumper, sort_keys=False, width=100)
 
     def to_yaml(self, path: str | os.PathLike[str]) -> None:
         """Writes every setting to a file, which is replaced at once or not at all."""
@@ -336,10 +342,10 @@ def parse(argv: Sequence[str], prog: str | None = None) -> Command:
     given = _arguments(argv, prog)
     for name in ("config", "run_dir"):
         if name in given and "resume" in given:
-            raise ConfigError(f"{_option(name)}: cannot be given together with --resume")
-    file, option = _config_file(given)
+            raise ConfigError(f"{option(name)}: cannot be given together with --resume")
+    file, named = _config_file(given)
     if not file.is_file():
-        raise ConfigError(f"{option}: {file}: no such file")
+        raise ConfigError(f"{named}: {file}: no such file")
     saved = Config.from_yaml(file)
     overrides = {key: text for key, text in given.items() if key not in ONLY_ARGUMENTS}
     config = _override(saved, overrides)
@@ -365,13 +371,13 @@ def check_data(config: Config, overrides: Iterable[str] = (), file: Path | None 
 
     def fail(setting: str, what: str) -> NoReturn:
         where = f"{file}: " if file else ""
-        raise ConfigError(f"{_option(setting) if setting in overrides else where + setting}: {what}")
+        raise ConfigError(f"{option(setting) if setting in overrides else where + setting}: {what}")
 
     wanted = {"folder": ("images", "labels"), "chexpert": ("path",)}.get(data.name, ())
     if any(getattr(data, setting) is None for setting in wanted):
         missing = next(setting for setting in wanted if getattr(data, setting) is None)
-        needed = ", ".join(_option(f"data.{setting}") for setting in wanted)
-        raise ConfigError(f"{_option(f'data.{missing}')}: missing; --data.name {data.name} needs {needed}")
+        needed = ", ".join(option(f"data.{setting}") for setting in wanted)
+        raise ConfigError(f"{option(f'data.{missing}')}: missing; --data.name {data.name} needs {needed}")
     for setting, users in USED_BY.items():
         value = getattr(data, setting)
         if value != Data.model_fields[setting].default and data.name.partition(":")[0] not in users:
@@ -406,7 +412,7 @@ def check_strategy(config: Config, given: Iterable[str]) -> None:
 def flatten(config: Config) -> dict[str, Any]:
     """Every setting by its dotted name, such as `training.epochs`, as it would stand in a file."""
     content = config.model_dump(mode="json")
-    return {name: _lookup(content, name) for name, _ in _fields(Config)}
+    return {name: lookup(content, name) for name, _ in fields(Config)}
 
 
 def check_latents(config: Config, labels: Labels) -> None:
@@ -480,8 +486,8 @@ def _arguments(argv: Sequence[str], prog: str | None) -> dict[str, str]:
         argument = unknown[0].partition("=")[0]
         if not argument.startswith("-"):
             raise ConfigError(f"{argument}: not a setting; settings are written --training.epochs 10")
-        options = [_option(key) for key in (*ONLY_ARGUMENTS, *dict(_fields(Config)))]
-        raise ConfigError(f"{argument}: unknown setting{_did_you_mean(argument, [*options, '--help', '--version'])}")
+        options = [option(key) for key in (*ONLY_ARGUMENTS, *dict(fields(Config)))]
+        raise ConfigError(f"{argument}: unknown setting{did_you_mean(argument, [*options, '--help', '--version'])}")
     given = {key: ",".join(text) if isinstance(text, list) else text for key, text in vars(namespace).items()}
     return {key: text for key, text in given.items() if not (key in ONLY_ARGUMENTS and text == "null")}
 
@@ -501,229 +507,42 @@ def _safe_name(stem: str) -> str:
 
 
 def _override(config: Config, overrides: Mapping[str, str]) -> Config:
-    fields = dict(_fields(Config))
+    known = dict(fields(Config))
     content = config.model_dump(mode="json")
     for key, text in overrides.items():
         *section, last = key.split(".")
-        (content[section[0]] if section else content)[last] = _value(text, fields[key])
+        (content[section[0]] if section else content)[last] = _value(text, known[key])
     try:
         return Config.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
-        raise ConfigError(_explain(error, overrides, _option)) from None
+        raise ConfigError(explain(error, Config, overrides, option)) from None
 
 
 def _value(text: str, field: FieldInfo) -> Any:
     """What a value on the command line means: text for settings that are text, else as in YAML."""
-    kinds = list(_kinds(field.annotation))
-    if text == "null" and types.NoneType in kinds:
+    allowed = list(kinds(field.annotation))
+    if text == "null" and types.NoneType in allowed:
         return None
-    if any(kind in (str, Path) for kind in kinds) or all(isinstance(kind, str) for kind in kinds):
+    if any(kind in (str, Path) for kind in allowed) or all(isinstance(kind, str) for kind in allowed):
         return text
-    loader: type[yaml.BaseLoader | yaml.SafeLoader] = _Loader
-    if tuple in kinds:
+    loader: type[yaml.BaseLoader | yaml.SafeLoader] = Loader
+    if tuple in allowed:
         text = f"[{text.removeprefix('[').removesuffix(']')}]"
-        loader = yaml.BaseLoader if str in get_args(field.annotation) else _Loader  # a name may look like a number
+        loader = yaml.BaseLoader if str in get_args(field.annotation) else Loader  # a name may look like a number
     try:
         return yaml.load(text, Loader=loader)
     except yaml.YAMLError:
         return text
 
 
-# YAML.
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number, and a key given twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            name = str(key.value)
-            if name in seen:
-                raise ConstructorError(None, None, f"{name} is given twice", key.start_mark)
-            seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
-class _Dumper(yaml.SafeDumper):
-    """YAML with lists on one line, and text that looks like a number in quotes."""
-
-
-def _list_on_one_line(dumper: yaml.SafeDumper, values: list[Any]) -> yaml.Node:
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)
-
-
-_EXPONENT = re.compile(r"^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
-for _class in (_Loader, _Dumper):
-    _class.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
-_Dumper.add_representer(list, _list_on_one_line)
-
-
 def read_yaml(path: Path) -> dict[str, Any]:
-    """What a YAML file holds, as JSON would.
+    """What a file of settings holds, as JSON would.
 
     Raises:
       ConfigError: it cannot be read, is not YAML, or holds something other than a mapping.
     """
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not a text file in UTF-8") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: {_yaml_problem(error)}") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: must hold settings, one a line, such as 'seed: 0'")
-    try:
-        content = json.loads(json.dumps(content, default=str))
-    except (TypeError, ValueError, RecursionError):
-        raise ConfigError(f"{path}: holds more than names, numbers, lists and groups") from None
+    content = read_mapping(path)
     if isinstance(content.get("model"), str):
         content["model"] = {"name": content["model"]}
-    sections = {key for key, field in Config.model_fields.items() if _is_section(field)}
+    sections = {key for key, field in Config.model_fields.items() if is_section(field)}
     return {key: {} if value is None and key in sections else value for key, value in content.items()}
-
-
-def _yaml_problem(error: yaml.YAMLError) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return f"line {error.problem_mark.line + 1}: {error.problem or error.context}"
-    return " ".join(str(error).split())
-
-
-# Messages.
-
-
-def _option(key: str) -> str:
-    return f"--{key.replace('_', '-')}"
-
-
-def _file_form(key: str) -> str:
-    return key
-
-
-def _is_section(field: FieldInfo) -> bool:
-    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-
-
-def _fields(settings: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every setting with its dotted name."""
-    for name, field in settings.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _fields(field.annotation, f"{prefix}{name}.")
-        else:
-            yield prefix + name, field
-
-
-def _kinds(annotation: Any) -> Iterator[Any]:
-    """The types and literal values that an annotation allows, such as float and "auto"; text by its examples."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        kind, *details = get_args(annotation)
-        examples = [text for detail in details for text in getattr(detail, "examples", None) or ()]
-        yield from examples or _kinds(kind)
-    elif origin in (Union, types.UnionType):
-        for part in get_args(annotation):
-            yield from _kinds(part)
-    elif origin is Literal:
-        yield from get_args(annotation)
-    else:
-        yield origin or annotation
-
-
-_KINDS = {
-    int: "an integer",
-    float: "a number",
-    bool: "true or false",
-    str: "text",
-    Path: "a path",
-    tuple: "a list of integers such as [32, 64]",
-    types.NoneType: "null",
-}
-_BOUNDS = {
-    "greater_than": ("above", "gt"),
-    "greater_than_equal": ("at least", "ge"),
-    "less_than": ("below", "lt"),
-    "less_than_equal": ("at most", "le"),
-}
-
-
-def _explain(error: ValidationError, given: Mapping[str, Any], form: Callable[[str], str]) -> str:
-    """One line about the first thing that is wrong.
-
-    Args:
-      error: from a validation of `Config`.
-      given: what was validated, nested as in a file or with dotted names as on the command line.
-      form: how a dotted name is written where the settings came from.
-    """
-    problems = error.errors(include_url=False)
-    first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    fields = dict(_fields(Config))
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        known = [*fields, *(name for name, field in Config.model_fields.items() if _is_section(field))]
-        return f"{form(key)}: unknown setting{_did_you_mean(key, known)}"
-    name = next((n for n in fields if key == n or key.startswith(f"{n}.")), None)
-    if name is None:
-        return f"{form(key)}: {_show(first['input'])} is not a group of settings"
-    value = _lookup(given, name)
-    length = len(name.split("."))
-    for problem in problems:
-        if problem["type"] in _BOUNDS and problem["loc"][:length] == first["loc"][:length]:
-            words, bound = _BOUNDS[problem["type"]]
-            got = value if isinstance(value, str) else _show(value)
-            return f"{form(name)}: must be {words} {problem['ctx'][bound]:.10g}, got {got}"
-    if first["type"] == "string_pattern_mismatch":
-        return f"{form(name)}: {_show(value)} may only hold letters, digits, '.', '_' and '-'"
-    if first["type"] == "finite_number":
-        return f"{form(name)}: {_show(value)} is not a finite number"
-    return f"{form(name)}: {_show(value)} is not {_expected(fields[name].annotation, value)}"
-
-
-def _expected(annotation: Any, value: Any) -> str:
-    """The allowed types or values in words, with the nearest one if `value` looks like a misspelt one."""
-    kinds = list(_kinds(annotation))
-    literal = [str(kind) for kind in kinds if not isinstance(kind, type)]
-    if choices := _choices(annotation):
-        text = f"a list of {', '.join(choices)}"
-    elif str in get_args(annotation):
-        text = "a list of names such as [Smiling, Young]"
-    elif len(literal) == len(kinds):
-        text = f"one of {', '.join(literal)}"
-    else:
-        text = " or ".join(_KINDS[kind] if isinstance(kind, type) else str(kind) for kind in kinds)
-    nearest = difflib.get_close_matches(str(value), literal, n=1)
-    return f"{text}; did you mean {nearest[0]}?" if nearest else text
-
-
-def _choices(annotation: Any) -> list[str]:
-    """What the items of a list may be, if they are a choice of names."""
-    items = get_args(annotation)[:1] if get_origin(annotation) is tuple else ()
-    return [str(choice) for item in items if get_origin(item) is Literal for choice in get_args(item)]
-
-
-def _lookup(given: Mapping[str, Any], name: str) -> Any:
-    if name in given:
-        return given[name]
-    value: Any = given
-    for part in name.split("."):
-        value = value[part]
-    return value
-
-
-def _show(value: Any) -> str:
-    return repr(value) if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def _did_you_mean(key: str, known: Sequence[str]) -> str:
-    """The known name nearest to `key`, compared in full first and then by the part behind the last dot."""
-    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
-    if not nearest:
-        last = {name.rpartition(".")[2].removeprefix("--"): name for name in reversed(known)}
-        found = difflib.get_close_matches(key.rpartition(".")[2].removeprefix("--"), last, n=1, cutoff=0.7)
-        nearest = [last[name] for name in found] or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    return f"; did you mean {nearest[0]}?" if nearest else "; --help lists all settings"
