@@ -80,7 +80,7 @@ def last_committed(name: str, where: Mapping[str, Any]) -> dict[str, dict[str, A
         return {}
     content = json.loads(shown.stdout)
     same = all(content["machine"].get(part) == where[part] for part in ("processor", "cores", "gpus"))
-    return dict(content["results"]) if same else {}
+    return dict(content.get("results", {})) if same else {}
 
 
 def ratios(results: Mapping[str, Any], before: Mapping[str, Any], measure: str = "median") -> dict[str, float]:

@@ -25,7 +25,7 @@ prepare()
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
-from benchmarks.common import RESULTS, keep, machine, table  # noqa: E402
+from benchmarks.common import RESULTS, keep, last_committed, machine, ratios, table, verdict  # noqa: E402
 from tf_ccvae.data.dataset import Split  # noqa: E402
 from tf_ccvae.data.pipeline import training_batches  # noqa: E402
 from tf_ccvae.labels import MISSING, Labels  # noqa: E402
@@ -167,8 +167,11 @@ def main() -> None:
                 rows += pool.submit(measure, path, batch, arguments.seconds).result()
         megabytes = round(path.stat().st_size / 1e6)
     about = {"examples": arguments.examples, "megabytes": megabytes, "load": load, "machine": machine()}
-    keep(arguments.results, "input_speed", {**about, "rows": rows}, summarise(rows, about))
-    print(summarise(rows, about))
+    results = {f"{row['what']}/{row['batch']}": {"median": 1 / row["images_per_second"]} for row in rows}
+    since = ratios(results, last_committed("input_speed.json", about["machine"]))
+    text = f"{summarise(rows, about)}\n{verdict(since, 'the last committed results')}\n"
+    keep(arguments.results, "input_speed", {**about, "rows": rows, "results": results}, text)
+    print(text)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import RESULTS, keep, machine, table
+from benchmarks.common import RESULTS, keep, last_committed, machine, ratios, table, verdict
 from benchmarks.training_speed import measure
 
 CELEBA = 162_770
@@ -92,7 +92,10 @@ def main() -> None:
 
     prepare()
     where = machine()
-    text = f"# Growth of the cost of training\n\nMade by `python -m benchmarks.scaling`. Machine: {where}\n\n"
+    since = verdict(ratios(results, last_committed("scaling.json", where)), "the last committed results")
+    text = (
+        f"# Growth of the cost of training\n\nMade by `python -m benchmarks.scaling`. Machine: {where}\n\n{since}\n\n"
+    )
     keep(arguments.results, "scaling", {"machine": where, "results": results}, text + table(header, body))
 
 
