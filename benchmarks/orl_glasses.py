@@ -149,8 +149,16 @@ def measure(outcomes: list[dict[str, Any]], by: str) -> dict[str, Any]:
     }
 
 
-def draw(model: Any, dataset: Dataset, people: list[str], path: Path) -> None:
-    """Recipients without glasses above, donors with glasses on the left, and swaps where they meet."""
+def draw(model: Any, dataset: Dataset, people: list[str], path: Path, photographs: bool) -> None:
+    """Recipients without glasses above, donors with glasses on the left, and swaps where they meet.
+
+    Args:
+      model: that of the round.
+      dataset: of the round; its test split is drawn.
+      people: who is on each picture of the test split.
+      path: file of the figure.
+      photographs: show them, not only what the model makes of them.
+    """
     truth = dataset.test.labels[:, 0]
 
     def one_each(value: int, count: int, without: tuple[str, ...] = ()) -> list[int]:
@@ -162,10 +170,12 @@ def draw(model: Any, dataset: Dataset, people: list[str], path: Path) -> None:
     of, to = dataset.test.images[donors] / np.float32(255), dataset.test.images[recipients] / np.float32(255)
     swapped = interventions.swap_matrix(model, to, of, [model.labels.names[0]])
     rebuilt = interventions.reconstruct(model, to)
+    shown = of if photographs else interventions.reconstruct(model, of)
     blank = np.ones_like(to[:1])
-    rows = [np.concatenate([blank, to]), np.concatenate([blank, rebuilt])]
-    rows += [np.concatenate([donor[None], row]) for donor, row in zip(of, swapped, strict=True)]
-    names = ["photographs", "reconstructions", *["swapped"] * len(donors)]
+    rows = [np.concatenate([blank, to])] if photographs else []
+    rows += [np.concatenate([blank, rebuilt])]
+    rows += [np.concatenate([donor[None], row]) for donor, row in zip(shown, swapped, strict=True)]
+    names = [*["photographs"] * photographs, "reconstructions", *["swapped"] * len(donors)]
     path.parent.mkdir(parents=True, exist_ok=True)
     figures.save(figures.grid(np.stack(rows), rows=names, columns=["donor", *[""] * len(to)]), path)
 
@@ -199,6 +209,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/orl_glasses"), help="folder for the runs")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     parser.add_argument("--figure", type=Path, default=Path("runs/orl_glasses/swaps.png"), help="file of swaps")
+    parser.add_argument("--decoded", type=Path, help="file of swaps without photographs, which others may see")
     arguments = parser.parse_args()
     arguments.runs.mkdir(parents=True, exist_ok=True)
     outcomes = []
@@ -211,7 +222,9 @@ def main() -> None:
             for person, t, one, other in zip(people, truth, found, regression(dataset), strict=True)
         ]
         if fold == arguments.folds[0]:
-            draw(model, dataset, people, arguments.figure)
+            draw(model, dataset, people, arguments.figure, photographs=True)
+            if arguments.decoded:
+                draw(model, dataset, people, arguments.decoded, photographs=False)
     measured = {by: measure(outcomes, by) for by in METHODS}
     text = summarise(measured, arguments.epochs, machine())
     content = {**measured, "epochs": arguments.epochs, "machine": machine()}

@@ -44,7 +44,7 @@ PROGRAMS = {
     ),
     "benchmarks.orl_glasses": (
         *("--folds", "0", "--epochs", "1", "--runs", "{folder}/runs", "--results", "{folder}"),
-        *("--figure", "{folder}/swaps.png"),
+        *("--figure", "{folder}/swaps.png", "--decoded", "{folder}/decoded.png"),
     ),
     "benchmarks.paper": (
         *("--data", "{celeba_folder}", "--rates", "0.2", "--methods", "exact", "--epochs", "1"),
