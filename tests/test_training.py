@@ -49,11 +49,13 @@ class StopAfter(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def test_the_tiny_labels_are_learned(configured, tiny, tmp_path):
-    model, _ = trained(configured(training__epochs=20), tiny, tmp_path / "run")
+def test_the_tiny_labels_are_learned(exported, tiny):
+    _, model = runs.load(exported.run)
     results = training.measure(model, tiny.test)
     assert results["accuracy"] > 0.95
     assert results["labels"]["Top"]["examples"] == len(tiny.test)
+    kept = json.loads(runs.Run(exported.run).results.read_text())["test"]
+    assert kept["accuracy"] == pytest.approx(results["accuracy"])
 
 
 def test_two_epochs_and_two_more_are_bit_equal_to_four(configured, tiny, tmp_path):
@@ -86,17 +88,6 @@ def test_training_without_any_label_learns_the_images(configured, tiny, tmp_path
     history = run.state().history
     assert history[-1]["validation_bound"] > history[0]["validation_bound"]
     assert {"validation_accuracy_Top", "validation_balanced_accuracy_Bright"} <= set(history[0])
-
-
-def test_the_best_epoch_is_kept_and_others_are_removed(configured, tiny, tmp_path):
-    model, run = trained(configured(training__epochs=3), tiny, tmp_path / "run")
-    state = run.state()
-    bounds = [row["validation_bound"] for row in state.history]
-    assert state.best_epoch == 1 + int(np.argmax(bounds))
-    kept = {path.name for path in run.checkpoints.glob("*.h5")}
-    assert kept == {run.weights(epoch).name for epoch in {3, state.best_epoch}}
-    measured = training.measure(model, tiny.validation)["bound"]
-    assert measured == pytest.approx(max(bounds), rel=1e-6)
 
 
 def test_early_stopping_counts_from_the_best_epoch_over_a_restart(configured, tiny, tmp_path):
@@ -155,23 +146,29 @@ def test_gradients_are_clipped_by_their_global_norm(configured):
 # The program ----------------------------------------------------------------------------------------------------------
 
 
-def test_fit_leaves_everything_that_it_promises(tiny_arguments, tmp_path, capsys):
-    assert fit.main([*tiny_arguments, "--run-dir", str(tmp_path / "run")]) == 0
+def test_fit_leaves_everything_that_it_promises_and_the_model_of_the_best_epoch(tiny_arguments, tiny, tmp_path, capsys):
+    assert fit.main([*tiny_arguments, "--training.epochs", "3", "--run-dir", str(tmp_path / "run")]) == 0
     run = runs.Run(tmp_path / "run")
     results = json.loads(run.results.read_text())["test"]
     assert {"accuracy", "balanced_accuracy", "mean_absolute_error", "bound"} <= set(results)
     assert set(results["labels"]) == {"Top", "Bright"}
-    assert len(run.history.read_text().splitlines()) == 3
+    assert len(run.history.read_text().splitlines()) == 4
     assert list(run.tensorboard.rglob("events*"))
     names = {"reconstructions.png", "samples.png", "traversals.png", "learning_curves.png"}
     assert {path.name for path in run.figures.iterdir()} == names
     assert not [path for path in run.path.rglob(".*")]  # nothing half-written
-    assert settings.Config.from_yaml(run.config).training.epochs == 2
+    assert settings.Config.from_yaml(run.config).training.epochs == 3
+    printed = capsys.readouterr().out
+    for part in ("epoch 3/3", "Top", "balanced", str(run.figures), "--resume"):
+        assert part in printed
+    state = run.state()
+    bounds = [row["validation_bound"] for row in state.history]
+    assert state.best_epoch == 1 + int(np.argmax(bounds))
+    kept = {path.name for path in run.checkpoints.glob("*.h5")}
+    assert kept == {run.weights(epoch).name for epoch in {3, state.best_epoch}}
     _, model = runs.load(run.path)
     assert model.labels.names == ("Top", "Bright")
-    printed = capsys.readouterr().out
-    for part in ("epoch 2/2", "Top", "balanced", str(run.figures), "--resume"):
-        assert part in printed
+    assert training.measure(model, tiny.validation)["bound"] == pytest.approx(max(bounds), rel=1e-6)
 
 
 def test_resume_refuses_settings_that_would_make_another_run(tiny_run, tmp_path, capsys):
