@@ -16,7 +16,15 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".pgm")
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises `ConfigError` where argparse would print its usage and exit."""
+    """An argument parser that raises `ConfigError` where argparse would print its usage and exit.
+
+    It keeps the lines of the description, and takes no shortened options.
+    """
+
+    def __init__(self, prog: str | None = None, description: str | None = None, **settings: Any):
+        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        settings.setdefault("allow_abbrev", False)
+        super().__init__(prog, description=description, **settings)
 
     def error(self, message: str) -> NoReturn:
         argument, found, what = message.removeprefix("argument ").partition(": ")

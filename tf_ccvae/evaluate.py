@@ -17,12 +17,7 @@ from tf_ccvae.config import ConfigError
 
 def parser() -> Parser:
     """The command line."""
-    made = Parser(
-        prog="python -m tf_ccvae.evaluate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    made = Parser("python -m tf_ccvae.evaluate", __doc__)
     made.add_argument("run", type=Path, help="run directory that tf_ccvae.fit has made")
     made.add_argument("--split", default="test", help="train, validation or test (default)")
     made.add_argument("--judge", type=Path, help="folder of a judge (default: RUN/judge)")

@@ -16,12 +16,7 @@ from tf_ccvae.config import ConfigError
 
 def parser() -> Parser:
     """The command line."""
-    top = Parser(
-        prog="python -m tf_ccvae.intervene",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    top = Parser("python -m tf_ccvae.intervene", __doc__)
     top.add_argument("run", type=Path, help="run directory that tf_ccvae.fit has made")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     every = Parser(add_help=False)
@@ -33,7 +28,7 @@ def parser() -> Parser:
     images = "files, folders, or indices into the test split"
 
     def add(name: str, what: str, *parents: Parser) -> Any:
-        return commands.add_parser(name, help=what, description=what, parents=[every, *parents], allow_abbrev=False)
+        return commands.add_parser(name, help=what, description=what, parents=[every, *parents])
 
     one = add("traverse", "move labels along their characteristic, from one value's prior to another's", pictures)
     one.add_argument("images", nargs="*", help=images)

@@ -7,7 +7,6 @@ The cluster is the one that RAY_ADDRESS names; without it, one is started on thi
 interface only. Needs `pip install -r requirements-ray.txt`.
 """
 
-import argparse
 import json
 import logging
 import os
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_ccvae import config as settings
+from tf_ccvae.commands import Parser
 from tf_ccvae.fit import INTERRUPTED, LOST
 from tf_ccvae.startup import held_back_stderr
 
@@ -66,12 +66,7 @@ def read(argv: Sequence[str] | None = None) -> Job:
     Raises:
       ConfigError: an argument, or a setting of the training, cannot be used.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m tf_ccvae.launch_ray",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("python -m tf_ccvae.launch_ray", __doc__)
     parser.add_argument("--run-dir", type=Path, required=True, help="directory of the run, which all workers share")
     parser.add_argument("--workers", type=int, default=1, help="number of workers")
     parser.add_argument("--cpus-per-worker", type=int, default=1, help="processor cores of each")

@@ -307,9 +307,7 @@ def check_objective(objective: str, labels: Sequence[str]) -> None:
 
 
 def parser() -> Parser:
-    made = Parser(
-        prog="python -m tf_ccvae.tune", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    made = Parser("python -m tf_ccvae.tune", __doc__)
     made.add_argument("sweep", type=Path, help="YAML file that says what to search, such as examples/sweep.yaml")
     made.add_argument("--to", type=Path, help="folder of the sweep (default: runs/<name of the file>-<time>)")
     made.add_argument("--trials", type=int, help="in place of the number in the file")

@@ -168,6 +168,7 @@ def ray_workers():
         (["--workers", "0"], "--workers: 0: at least 1"),
         (["--gpus-per-worker", "99"], "--gpus-per-worker: 1 workers with 99 each need 99 GPUs"),
         (["--training.epoch", "3"], "training.epochs"),
+        (["--workers", "many"], "--workers: invalid int value"),
     ],
 )
 def test_what_ray_cannot_start_is_said_in_one_line(given, message, tmp_path):
