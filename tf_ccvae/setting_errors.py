@@ -130,6 +130,7 @@ def _choices(annotation: Any) -> list[str]:
 
 
 def lookup(given: Mapping[str, Any], name: str) -> Any:
+    """The value of a setting by its dotted name, nested as in a file or with dotted names as on the command line."""
     if name in given:
         return given[name]
     value: Any = given
