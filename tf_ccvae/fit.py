@@ -36,8 +36,14 @@ MAY_CHANGE = (  # when a run is continued
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit code: 0, 2 for bad input, 75 if another worker has gone, 130 after Ctrl-C."""
     command = settings.read(sys.argv[1:] if argv is None else argv, prog="python -m tf_ccvae.fit")
-    prepare(devices=command.config.strategy != "multi_worker")
+    from tf_ccvae.data import sources
     from tf_ccvae.data.dataset import DataError
+
+    try:
+        sources.check_at_hand(command.config.data)
+    except DataError as error:
+        settings.exit_with(error)
+    prepare(devices=command.config.strategy != "multi_worker")
     from tf_ccvae.runs import RunError
     from tf_ccvae.strategies import WorkerLost
 

@@ -1,5 +1,6 @@
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -218,6 +219,45 @@ def test_message_names_two_ways_out_within_a_second_when_it_cannot_be_downloaded
     assert "set data.path to a folder with img_align_celeba/, list_attr_celeba.txt" in message
     assert f"identity_CelebA.txt into {tmp_path / 'downloads' / 'manual'} and start again" in message
     assert "\n" not in message
+
+
+@pytest.fixture
+def out_of_reach(tmp_path, monkeypatch):
+    """No host answers, and tensorflow-datasets has nothing."""
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.setattr(celeba, "reachable", lambda url: False)
+    return tmp_path / "tfds"
+
+
+def test_fit_says_so_before_tensorflow_is_imported(out_of_reach, tmp_path, monkeypatch, capsys):
+    from tf_ccvae import fit
+
+    monkeypatch.setattr(fit, "prepare", lambda **_: pytest.fail("TensorFlow was started"))
+    config = Path(__file__).resolve().parents[2] / "configs" / "celeba.yaml"
+    with pytest.raises(SystemExit, match="2"):
+        fit.main(["--config", str(config), "--run-dir", str(tmp_path / "run")])
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1 and f"not in {out_of_reach}" in message
+    assert "set data.path to a folder with img_align_celeba/, list_attr_celeba.txt" in message
+    assert f"identity_CelebA.txt into {out_of_reach / 'downloads' / 'manual'} and start again" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_prepared_put_there_by_hand_or_can_be_downloaded_is_at_hand(out_of_reach, monkeypatch):
+    manual, prepared = out_of_reach / "downloads" / "manual", out_of_reach / "celeb_a" / "2.1.0"
+    manual.mkdir(parents=True)
+    for name in celeba.BY_HAND:
+        with pytest.raises(DataError):
+            celeba.check_at_hand()
+        (manual / name).touch()
+    celeba.check_at_hand()
+    (manual / celeba.BY_HAND[0]).unlink()
+    prepared.mkdir(parents=True)
+    (prepared / "dataset_info.json").touch()
+    celeba.check_at_hand()
+    (prepared / "dataset_info.json").unlink()
+    monkeypatch.setattr(celeba, "reachable", lambda url: True)
+    celeba.check_at_hand()
 
 
 def test_message_names_two_ways_out_when_the_host_refuses(tmp_path, monkeypatch):

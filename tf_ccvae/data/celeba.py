@@ -11,6 +11,7 @@ References:
   Liu, Luo, Wang, Tang, "Deep Learning Face Attributes in the Wild", ICCV 2015.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -20,6 +21,7 @@ import numpy as np
 
 from tf_ccvae.data import cache, tfds
 from tf_ccvae.data.dataset import SPLITS, DataError, Dataset, Split, check_train_labels, columns_of
+from tf_ccvae.data.idx import reachable
 from tf_ccvae.data.images import decoded, squeezed
 from tf_ccvae.labels import Labels
 
@@ -38,11 +40,28 @@ PAPER_LABELS = (
 )
 IMAGES, LIST, PARTITION = "img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt"
 LICENCE = "CelebA: for non-commercial research only; the pictures belong to others (see its project page)"
+BY_HAND = (f"{IMAGES}.zip", LIST, PARTITION, "list_landmarks_align_celeba.txt", "identity_CelebA.txt")
 WAYS = (
-    f"either set data.path to a folder with {IMAGES}/, {LIST} and {PARTITION}, or put {IMAGES}.zip, {LIST}, "
-    f"{PARTITION}, "
-    "list_landmarks_align_celeba.txt and identity_CelebA.txt into {manual} and start again"
+    f"either set data.path to a folder with {IMAGES}/, {LIST} and {PARTITION}, or put {', '.join(BY_HAND[:-1])} and "
+    f"{BY_HAND[-1]} into {{manual}} and start again"
 )
+HOST = "https://drive.google.com"  # of the files that tensorflow-datasets downloads
+
+
+def check_at_hand() -> None:
+    """Checks without tensorflow-datasets, whose import takes seconds, that it can give CelebA.
+
+    Raises:
+      DataError: it has not been prepared in TFDS_DATA_DIR or ~/tensorflow_datasets, its files were not put there by
+        hand, and their host does not answer.
+    """
+    root = Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    manual = root / "downloads" / "manual"
+    if any(root.glob("celeb_a/*/dataset_info.json")) or all((manual / name).is_file() for name in BY_HAND):
+        return
+    if not reachable(HOST):
+        ways = WAYS.format(manual=manual)
+        raise DataError(f"tfds:celeb_a: not in {root}, and the host of its files cannot be reached; {ways}")
 
 
 def load(

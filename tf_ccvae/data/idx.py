@@ -12,6 +12,7 @@ References:
 
 import gzip
 import math
+import queue
 import struct
 import sys
 import threading
@@ -273,16 +274,20 @@ def _in_one_line(error: BaseException) -> str:
 
 def reachable(url: str) -> bool:
     """Whether a host answers within 0.6 seconds, looking up its name included."""
-    answered = threading.Event()
+    answers: queue.Queue[bool] = queue.Queue()
 
     def ask() -> None:
         try:
             urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PATIENCE).close()
         except urllib.error.HTTPError:
-            answered.set()
+            answers.put(True)
         except OSError:
-            return
-        answered.set()
+            answers.put(False)
+        else:
+            answers.put(True)
 
     threading.Thread(target=ask, daemon=True).start()
-    return answered.wait(PATIENCE)
+    try:
+        return answers.get(timeout=PATIENCE)
+    except queue.Empty:
+        return False

@@ -24,6 +24,18 @@ def load(data: Data, seed: int, progress: bool = False) -> Dataset:
     return dataset.with_labels(data.label_names) if data.label_names else dataset
 
 
+def check_at_hand(data: Data) -> None:
+    """Says at once, before TensorFlow is imported, that a data set to be downloaded is out of reach.
+
+    Raises:
+      DataError: it is CelebA from tensorflow-datasets, and neither its files nor their host is there.
+    """
+    if data.name == "celeba" and data.path is None:
+        from tf_ccvae.data import celeba
+
+        celeba.check_at_hand()
+
+
 def _avatars(data: Data, name: str, seed: int, progress: bool) -> Dataset:
     from tf_ccvae.data import avatars
 
