@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import RESULTS, keep, last_committed, machine, ratio_cell, ratios, table, verdict
+from benchmarks.training_speed import LABELS, LATENTS, SIZE, example_batch
 from tf_ccvae.startup import prepare
 
-LABELS, LATENTS, SIZE = 18, 45, 64
 POLICIES = ("float32", "mixed_float16", "mixed_bfloat16")
 
 
@@ -112,10 +112,10 @@ def measured(policy: str, jit: bool, batch: int, size: int, seconds: float) -> d
     model = CCVAE((SIZE, SIZE, 3), names, latents=LATENTS, dtype=policy)
     model.compile(optimizer=FusedAdam(1e-3), jit_compile=jit)
     model.optimizer.build(model.trainable_variables)
-    random = np.random.default_rng(0)
+    image, values = example_batch(batch)
     data = {
-        "image": tf.constant(random.integers(0, 255, (batch, SIZE, SIZE, 3), np.uint8)),
-        "labels": tf.constant(random.integers(0, 2, (batch, LABELS)), tf.int32),
+        "image": tf.constant(image),
+        "labels": tf.constant(values, tf.int32),
         "observed": tf.fill([batch, LABELS], True),
         "index": tf.range(batch, dtype=tf.int64),
     }
