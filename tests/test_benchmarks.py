@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from benchmarks import common, comparison, device_speed
+from benchmarks import common, comparison, device_speed, step_profile
 from tf_ccvae import config as settings
 from tf_ccvae.labels import Labels
 from tf_ccvae.model import CCVAE
@@ -95,3 +95,21 @@ def test_blocks_give_seconds_of_one_call():
     times = device_speed.blocks(run, 0.2)
     assert len(times) == len(counts) - 2 and max(counts[2:]) > 1
     assert all(seconds >= 0.002 for seconds in times)
+
+
+def test_profile_counts_the_calls_in_the_log_of_onednn():
+    shape = "mb64_ic3oc32_ih64oh32kh4sh2dh0ph1_iw64ow32kw4sw2dw0pw1"
+    formats = "src:f32::blocked:acdb::f0 wei:f32:a:blocked:Acdb8a::f0,,alg:convolution_direct"
+    log = [
+        "onednn_verbose,v1,info,cpu,isa:Intel AVX2",
+        f"onednn_verbose,v1,primitive,exec,cpu,convolution,jit:avx2,backward_weights,{formats},{shape},4.0\n",
+        f"onednn_verbose,v1,primitive,exec,cpu,convolution,jit:avx2,backward_weights,{formats},{shape},2.0\n",
+        "onednn_verbose,v1,primitive,exec,cpu,gemm_api,,undef,src_f32::blocked:ab:f0,,,64x2048:2048x256,0.5",
+        "something else that was printed",
+    ]
+    found = step_profile.per_step(step_profile.primitives(log), steps=2)
+    assert [kind.what for kind in found] == ["convolution", "gemm_api"]
+    convolution, product = found
+    assert convolution.flops == 2 * 64 * 3 * 32 * 32 * 32 * 4 * 4 and product.flops == 0
+    assert found[convolution] == {"calls": 1.0, "median": 3.0, "ms": 3.0}
+    assert found[product] == {"calls": 0.5, "median": 0.5, "ms": 0.25}
