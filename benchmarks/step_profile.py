@@ -1,9 +1,9 @@
 """Where does the time of a training step go? `python -m benchmarks.step_profile`
 
 The labelled step of `benchmarks.training_speed` (graph, float32) is timed with all cores, and in another process with
-one thread. There nothing runs at the same time as anything else, so the times of its parts add up: those of oneDNN's
-products and convolutions come from its own log, which names the kernel too, and those of all other operations from
-TensorFlow's profiler. The time with one thread over the number of cores is what a step would take with the same kernels
+one thread. There nothing runs at the same time as anything else, so the times of its parts add up, but for the machine's
+drift: those of oneDNN's products and convolutions come from its own log, which names the kernel too, and those of all
+other operations from TensorFlow's profiler, on steps that come after. The time with one thread over the number of cores is what a step would take with the same kernels
 if no core ever waited. Nothing else should run on the machine.
 
 A transposed convolution is oneDNN's `backward_data` on the way forward, and its `forward` on the way back.
@@ -143,11 +143,9 @@ def page(results: Mapping[str, Any], where: Mapping[str, Any], batch: int) -> st
         [name, f"{sum(row['calls'] for row in rows):.0f}", f"{sum(row['ms'] for row in rows):.1f}", _rate(rows)]
         for name, rows in groups.items()
     ]
-    ours = [row["ms"] for row in results["primitives"]]
     others = [row["ms"] for row in results["operations"]]
     calls = sum(row["calls"] for row in results["operations"])
     body.append(["operations that are not oneDNN's", f"{calls:.0f}", f"{sum(others):.1f}", "-"])
-    body.append(["between operations", "-", f"{one - sum(ours) - sum(others):.1f}", "-"])
     header = ["part", "calls", "ms a step", "GFLOP/s"]
     text = [
         *("# Where the time of a training step goes", ""),

@@ -1,6 +1,7 @@
 """Requests over REST, in the columnar form of TensorFlow Serving; needs no TensorFlow."""
 
 import base64
+import errno
 import ssl
 from typing import Any
 from urllib.parse import quote
@@ -85,7 +86,10 @@ class Rest:
         except httpx.TimeoutException:
             raise errors.ServerAway(f"{where}: no answer in {self.endpoint.timeout:g} s", unavailable=False) from None
         except httpx.TransportError as error:
-            raise errors.ServerAway(f"{where}: the connection broke ({error})", unavailable=False) from None
+            # A connection that httpx closed itself, for another thread took it for an idle one, says nothing of the
+            # server. No request changes anything there, so that this one can be sent again.
+            again = _number(error) == errno.EBADF
+            raise errors.ServerAway(f"{where}: the connection broke ({error})", unavailable=again) from None
         try:
             content = response.json()
         except ValueError:
@@ -130,3 +134,10 @@ def _array(content: Any, dtype: str) -> np.ndarray:
 def _tensor(about: Any) -> tuple[str, tuple[int, ...]]:
     shape = tuple(int(x["size"]) for x in about["tensor_shape"].get("dim", []))
     return DTYPES.get(about["dtype"], about["dtype"]), shape
+
+
+def _number(error: BaseException | None) -> int | None:
+    """The operating system's number of the error behind an error of httpx; None if there is none."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return None if error is None else error.errno

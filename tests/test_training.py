@@ -49,6 +49,27 @@ class StopAfter(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+class Swallow(keras.callbacks.Callback):
+    """Ctrl-C where KeyboardInterrupt gets lost."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            self.lost = True
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batch = batch
+
+
+def test_ctrl_c_ends_a_training_even_where_its_exception_is_lost(configured, tiny, tmp_path):
+    swallow = Swallow()
+    found = training.train(configured(), tiny, runs.create(tmp_path / "run", "tiny"), callbacks=(swallow,))
+    assert swallow.lost and found.interrupted and swallow.batch == 0
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_the_tiny_labels_are_learned(exported, tiny):
     _, model = runs.load(exported.run)
     results = training.measure(model, tiny.test)

@@ -1,8 +1,11 @@
 """From settings to a trained run: build the model, train it with checkpoints, measure it."""
 
+import contextlib
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -186,6 +189,40 @@ class Unmeasured(keras.callbacks.CallbackList):
         super().on_test_batch_end(batch, {})
 
 
+class Interruption(keras.callbacks.Callback):
+    """Ends a training with the step during which Ctrl-C was pressed, if nothing else has ended it before.
+
+    Python raises KeyboardInterrupt wherever it is at that moment, and drops it where it happens to be in a finalizer or
+    in a function that C++ has called.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = False
+
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[None]:
+        """Takes note of Ctrl-C in this block, if Python's own handler is in place, and restores that at the end."""
+        ours = threading.current_thread() is threading.main_thread()
+        if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            yield
+            return
+
+        def note(number: int, frame: Any) -> None:
+            self.asked = True
+            signal.default_int_handler(number, frame)
+
+        signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+
+
 class Trained(NamedTuple):
     """A model with the weights of its best epoch, and whether Ctrl-C ended its training."""
 
@@ -254,8 +291,9 @@ def train(
         validation_steps = math.ceil(len(dataset.validation) / EVALUATION_BATCH)
         tensorboard = keras.callbacks.TensorBoard(run.tensorboard, write_graph=False)
         wanted = devices.chief and config.tracking.tensorboard
+        interruption = Interruption()
         try:
-            with devices.together():
+            with devices.together(), interruption.heard():
                 model.fit(
                     batches,
                     initial_epoch=state.epoch,
@@ -266,7 +304,7 @@ def train(
                     validation_steps=validation_steps if devices.strategy else None,
                     verbose=0,
                     callbacks=Unmeasured(
-                        [checkpoints, *([tensorboard] if wanted else []), *callbacks],
+                        [checkpoints, *([tensorboard] if wanted else []), *callbacks, interruption],
                         add_history=True,
                         model=model,
                         epochs=config.training.epochs,

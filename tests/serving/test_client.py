@@ -1,11 +1,13 @@
 """The client's own part: files and their limits, time-outs, repetitions, and the command line."""
 
+import errno
 import io
 import json
 import struct
 import threading
 import zlib
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -120,6 +122,29 @@ def test_a_late_answer_is_an_error_and_is_not_asked_for_again(double, way, pixel
         with pytest.raises(errors.ServerAway, match=r"0\.3 s") as caught:
             client.predict("classify", inputs)
         assert not caught.value.unavailable and double.requests["classify"] - before == 1
+
+
+@pytest.mark.parametrize(("number", "requests"), [(errno.EBADF, 2), (errno.ECONNRESET, 1)])
+def test_a_connection_closed_on_this_side_is_no_fault_of_the_server(double, number, requests, monkeypatch):
+    with CCVAEClient(double.rest, pause=0.01) as client:
+        answered, asked = client.transport.http.request, []
+
+        def broken_once(*arguments, **keywords):
+            asked.append(arguments)
+            if len(asked) > 1:
+                return answered(*arguments, **keywords)
+            try:
+                raise OSError(number, "broken")
+            except OSError as error:
+                raise httpx.ReadError(str(error)) from error
+
+        monkeypatch.setattr(client.transport.http, "request", broken_once)
+        if requests > 1:
+            assert client.status()[0].state == "AVAILABLE"
+        else:
+            with pytest.raises(errors.ServerAway, match="the connection broke"):
+                client.status()
+        assert len(asked) == requests
 
 
 def test_64_pairs_of_images_of_256_pixels_fit_into_a_message():
