@@ -1,10 +1,11 @@
 """Where does the time of a training step go? `python -m benchmarks.step_profile`
 
 The labelled step of `benchmarks.training_speed` (graph, float32) is timed with all cores, and in another process with
-one thread. There nothing runs at the same time as anything else, so the times of its parts add up, but for the machine's
-drift: those of oneDNN's products and convolutions come from its own log, which names the kernel too, and those of all
-other operations from TensorFlow's profiler, on steps that come after. The time with one thread over the number of cores is what a step would take with the same kernels
-if no core ever waited. Nothing else should run on the machine.
+one thread. There nothing runs at the same time as anything else, so the times of its parts add up, but for the
+machine's drift: those of oneDNN's products and convolutions come from its own log, which names the kernel too, and
+those of all other operations from TensorFlow's profiler, on steps that come after. The time with one thread over the
+number of cores is what a step would take with the same kernels if no core ever waited. Nothing else should run on the
+machine.
 
 A transposed convolution is oneDNN's `backward_data` on the way forward, and its `forward` on the way back.
 """
