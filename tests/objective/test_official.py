@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tests.objective.small_case import PATTERNS, THREE_BINARY, some_image, some_noise, some_parameters, terms_of, tiled
 from tf_ccvae import objective
 from tf_ccvae.distributions import positive
 from tf_ccvae.labels import Labels
@@ -26,7 +27,7 @@ TRAINED = (
 
 @pytest.fixture(scope="module")
 def reference():
-    return np.load(Path(__file__).parent / "data" / "official_objective.npz")
+    return np.load(Path(__file__).parents[1] / "data" / "official_objective.npz")
 
 
 def loss_and_gradients(reference, case, dtype):
@@ -81,3 +82,33 @@ def test_loss_and_all_nine_gradients_are_those_of_the_official_program(reference
         np.testing.assert_allclose(
             gradient, expected, rtol=tolerance, atol=tolerance * np.abs(expected).max(), err_msg=name
         )
+
+
+def test_weight_of_the_official_estimator_has_mean_one_under_the_posterior():
+    rows, draws, repetitions = 2_000, 500, 8
+    parameters = some_parameters(THREE_BINARY)
+    values = np.tile(PATTERNS["all"], (rows, 1))
+
+    class One:
+        """A likelihood whose log is 1, so that the reconstruction is the weight itself."""
+
+        def log_prob(self, image):
+            return tf.ones_like(image[:, 0, 0, 0])
+
+    weights = np.concatenate(
+        [
+            terms_of(
+                THREE_BINARY,
+                tiled(parameters, rows),
+                values,
+                some_noise(THREE_BINARY, rows, draws=draws, seed=seed),
+                some_image(rows),
+                estimator="pytorch",
+                likelihood=lambda _: lambda _: One(),
+            ).reconstruction
+            for seed in range(repetitions)
+        ]
+    )
+    assert weights.std() > 0.3  # a weight that varies
+    # 1 / q(y|x) from S draws is too large by a factor 1 + Var(w) / S on average.
+    assert abs(weights.mean() - 1 - weights.var() / draws) < 4 * weights.std() / np.sqrt(len(weights))
