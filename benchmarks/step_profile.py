@@ -112,12 +112,12 @@ def primitives(lines: Iterable[str]) -> dict[Primitive, list[float]]:
 
 
 def operations(folder: str) -> dict[str, list[float]]:
-    """Milliseconds of every operation in the last trace of a folder, by type, without those that oneDNN computes."""
+    """Milliseconds of every operation in the trace in a folder, by type, without those that oneDNN computes."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-    newest = max(Path(folder).rglob("*.xplane.pb"))
+    (path,) = Path(folder).rglob("*.xplane.pb")
     found = defaultdict(list)
-    for plane in xplane_pb2.XSpace.FromString(newest.read_bytes()).planes:
+    for plane in xplane_pb2.XSpace.FromString(path.read_bytes()).planes:
         for event in (event for line in plane.lines for event in line.events):
             name, colon, kind = plane.event_metadata[event.metadata_id].name.rpartition(":")
             if colon and kind.isidentifier() and not ONEDNN.search(kind) and "::" not in name + colon + kind:
@@ -126,7 +126,7 @@ def operations(folder: str) -> dict[str, list[float]]:
 
 
 def per_step(times: Mapping[Any, list[float]], steps: int) -> dict[Any, dict[str, float]]:
-    """Calls a step, median milliseconds of a call, and their product, the longest first."""
+    """Calls a step, median milliseconds of a call, and milliseconds of all calls of a step, the longest first."""
     rows = {
         kind: {"calls": len(calls) / steps, "median": float(np.median(calls)), "ms": sum(calls) / steps}
         for kind, calls in times.items()
@@ -185,6 +185,10 @@ def main() -> None:
         one, log = in_a_process(batch, steps, folder)
         others = per_step(operations(folder), steps)
     calls = per_step(primitives(log), steps)
+    if not calls or not others:
+        raise SystemExit(
+            "error: nothing was logged; set TF_ENABLE_ONEDNN_OPTS=1, and use a processor that oneDNN knows"
+        )
     results = {
         "all_cores": 1000 * float(np.median(every)),
         "one_thread": 1000 * float(np.median(one)),

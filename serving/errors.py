@@ -10,7 +10,7 @@ class ServerAway(ServingError):
 
     Args:
       message: one line.
-      unavailable: the request was not worked on, so that sending it again is right.
+      unavailable: sending the request again is right, for it was not worked on, or was lost on this side.
     """
 
     def __init__(self, message: str, unavailable: bool = True):

@@ -88,7 +88,7 @@ class Rest:
         except httpx.TransportError as error:
             # A connection that httpx closed itself, for another thread took it for an idle one, says nothing of the
             # server. No request changes anything there, so that this one can be sent again.
-            again = _number(error) == errno.EBADF
+            again = _error_number(error) == errno.EBADF
             raise errors.ServerAway(f"{where}: the connection broke ({error})", unavailable=again) from None
         try:
             content = response.json()
@@ -136,7 +136,7 @@ def _tensor(about: Any) -> tuple[str, tuple[int, ...]]:
     return DTYPES.get(about["dtype"], about["dtype"]), shape
 
 
-def _number(error: BaseException | None) -> int | None:
+def _error_number(error: BaseException | None) -> int | None:
     """The operating system's number of the error behind an error of httpx; None if there is none."""
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__
