@@ -106,7 +106,7 @@ def train(
         trackers.end("interrupted")
         return INTERRUPTED
     if not devices.chief:
-        devices.wait()
+        devices.leave()
         return 0
     if devices.strategy:
         model = runs.load(run.path)[1]  # on one device
@@ -125,7 +125,7 @@ def train(
     report.summary(console, results, run)
     trackers.finish(results)
     code = export(config, run, console) if config.export.formats else 0
-    devices.wait()
+    devices.leave()
     return code
 
 

@@ -102,6 +102,19 @@ class Devices:
             with self.together():
                 self.strategy.experimental_local_results(self._everyone())[0].numpy()
 
+    def leave(self) -> None:
+        """To be called last: as `wait`, after which this process may end.
+
+        Whoever ends as soon as its own part of a sum is done may take along what another is still waiting for. So all
+        meet a second time: nobody comes there before everybody is through the first, and only that one has to succeed.
+
+        Raises:
+          WorkerLost: another worker has gone before it came here.
+        """
+        self.wait()
+        with contextlib.suppress(WorkerLost, tf.errors.OpError):
+            self.wait()
+
     def described(self) -> str:
         """Such as ', on 4 replicas of 2 workers'; nothing for one device."""
         if self.strategy is None:

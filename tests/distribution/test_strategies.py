@@ -239,6 +239,21 @@ def test_a_kubernetes_job_without_number_or_service_is_refused(monkeypatch, coun
         strategies.find_workers()
 
 
+@pytest.mark.parametrize(("lost_at", "raised"), [(1, True), (2, False), (None, False)])
+def test_a_worker_that_has_left_is_missed_only_by_those_who_have_not_met_it(monkeypatch, lost_at, raised):
+    meetings = []
+
+    def wait(devices):
+        meetings.append(devices)
+        if len(meetings) == lost_at:
+            raise strategies.WorkerLost
+
+    monkeypatch.setattr(strategies.Devices, "wait", wait)
+    with pytest.raises(strategies.WorkerLost) if raised else contextlib.nullcontext():
+        strategies.Devices(workers=2).leave()
+    assert len(meetings) == (1 if raised else 2)
+
+
 # Examples -------------------------------------------------------------------------------------------------------------
 
 
