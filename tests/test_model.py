@@ -12,6 +12,8 @@ from tf_ccvae.model import CCVAE
 
 MIXED = Labels((Label("a"), Label("b", ("x", "y", "z")), Label("c", latents=2), Label("d", ("u", "v", "w"), latents=2)))
 
+BINARY = Labels((Label("a"), Label("b", latents=2)))
+
 
 def small_model(labels=MIXED, **changes) -> CCVAE:
     keras.utils.set_random_seed(0)
@@ -101,6 +103,22 @@ def test_one_compiled_graph_serves_every_mask(tiny, estimator):
     losses = [float(step({**batch, "observed": mask})["loss"]) for mask in masks]
     assert np.isfinite(losses).all()
     assert step.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize(("labels", "estimator"), [(MIXED, "exact"), (BINARY, "exact"), (BINARY, "pytorch")])
+def test_no_matrix_is_repeated_over_a_batch_in_a_product(labels, estimator):
+    """In TensorFlow 2.21 such products give wrong numbers and overwrite memory, tensorflow#117700."""
+    model = small_model(labels, estimator=estimator)
+    model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+    batch = {
+        "image": tf.TensorSpec((None, 28, 28, 1), tf.uint8),
+        "labels": tf.TensorSpec((None, len(labels)), tf.int32),
+        "observed": tf.TensorSpec((None, len(labels)), tf.bool),
+    }
+    operations = tf.function(model.train_step).get_concrete_function(batch).graph.get_operations()
+    ranks = [{x.shape.rank for x in op.inputs} for op in operations if "MatMul" in op.type]
+    assert len(ranks) > 10 and all(found == {2} for found in ranks)
 
 
 def test_labels_that_are_missing_have_no_influence(tiny):

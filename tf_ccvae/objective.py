@@ -36,6 +36,7 @@ from tf_ccvae.tilting import (
     characteristic_posterior,
     log_values_of_draws,
     parts,
+    product,
     project,
     sampled_labels,
     tilted_expectations,
@@ -325,7 +326,7 @@ def _log_chosen_of_draws(draws: tf.Tensor, model: LabelModel, values: tf.Tensor)
         return tf.reduce_sum(log_values * tf.one_hot(values, labels.values, dtype=draws.dtype), axis=-1)
     products = draws * model.kernel[:, 1]
     if labels.characteristic != len(labels):
-        products = tf.matmul(products, tf.constant(owner_matrix(labels), draws.dtype))
+        products = product(products, tf.constant(owner_matrix(labels), draws.dtype))
     return tf.math.log_sigmoid(tf.cast(2 * values - 1, draws.dtype) * (products + model.bias[:, 1]))
 
 

@@ -141,7 +141,7 @@ def tilted_expectations(projection: Projection, labels: Labels, nodes: int) -> T
     log_joint = log_value + tf.constant(np.log(probabilities), dtype)
     log_marginal = tf.reduce_logsumexp(log_joint, axis=-1)
     weights = tf.exp(log_joint - log_marginal[..., None])
-    moments = tf.matmul(weights, tf.constant(np.stack([points, points**2], axis=1), dtype))  # (batch, L, V, 2)
+    moments = product(weights, tf.constant(np.stack([points, points**2], axis=1), dtype))  # (batch, L, V, 2)
     return Tilted(log_marginal, moments[..., 0], moments[..., 1], tf.reduce_sum(weights * log_value, axis=-1))
 
 
@@ -179,13 +179,13 @@ def _logistic_expectations(loc: tf.Tensor, scale: tf.Tensor, nodes: int) -> Tilt
         log_joint = log_value + tf.constant(np.log(probabilities), loc.dtype)
         log_marginal = tf.reduce_logsumexp(log_joint, axis=-1)
         weights = tf.exp(log_joint - log_marginal[..., None])
-        moments = tf.matmul(weights, power[:, 1:3])
+        moments = product(weights, power[:, 1:3])
         mean, square, log_likelihood = moments[..., 0], moments[..., 1], tf.reduce_sum(weights * log_value, axis=-1)
 
         def gradient(*upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             sloped = weights * tf.sigmoid(-logits)
-            slope = tf.unstack(tf.matmul(sloped, power), axis=-1)  # E[g t^n], n = 0 .. 3
-            mixed = tf.unstack(tf.matmul(sloped * log_value, power[:, :2]), axis=-1)  # E[l g t^n], n = 0, 1
+            slope = tf.unstack(product(sloped, power), axis=-1)  # E[g t^n], n = 0 .. 3
+            mixed = tf.unstack(product(sloped * log_value, power[:, :2]), axis=-1)  # E[l g t^n], n = 0, 1
             by_loc, by_scale = (
                 upstream[0] * slope[n]
                 + upstream[1] * (slope[n + 1] - mean * slope[n])
@@ -282,7 +282,7 @@ def _logistic_draw(loc: tf.Tensor, scale: tf.Tensor, uniform: tf.Tensor) -> tf.T
             covered = tf.clip_by_value(position[..., None] - tf.range(CELLS, dtype=loc.dtype), 0.0, 1.0)
             sloped = mass * tf.sigmoid(-logits)
             columns = tf.stack([tf.ones_like(grid), grid], axis=1)
-            whole, lower = tf.matmul(sloped, columns), tf.matmul(sloped * covered, columns)  # (..., 2)
+            whole, lower = product(sloped, columns), product(sloped * covered, columns)  # (..., 2)
             sure = (part > 0) & (part < 1)  # elsewhere rounding has lost the point
             step = tf.where(sure, upstream * (2 * _REACH / CELLS) / inside, 0.0)
             change = lower - uniform[..., None] * whole  # dF(t) by loc and by scale
@@ -296,7 +296,7 @@ def _logistic_draw(loc: tf.Tensor, scale: tf.Tensor, uniform: tf.Tensor) -> tf.T
 def _find_cell(mass: tf.Tensor, uniform: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """The cell in which a cumulative sum reaches `uniform`, the mass inside and below, and `uniform` after rounding."""
     below_or_here = tf.constant(np.triu(np.ones((CELLS, CELLS))), mass.dtype)
-    upper = tf.matmul(mass, below_or_here)  # the cumulative sum, which TensorFlow's own kernel takes twice as long for
+    upper = product(mass, below_or_here)  # the cumulative sum, which TensorFlow's own kernel takes twice as long for
     uniform = uniform * upper[..., -1]  # which is not quite 1 after rounding
     cell = tf.reduce_sum(tf.cast(upper < uniform[..., None], tf.int32), axis=-1)
     inside = tf.gather(mass, cell, axis=-1, batch_dims=2)
@@ -336,6 +336,17 @@ def _resample(
     pick = tf.minimum(pick, tf.shape(cumulative)[1] - 1)
     chosen = tf.gather(tf.transpose(noise.draws[:, :, where], [1, 0, 2]), pick, axis=1, batch_dims=1)
     return tf.concat([noise_so_far[:, : where.start], chosen, noise_so_far[:, where.stop :]], axis=1)
+
+
+def product(values: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
+    """values (..., n) times matrix (n, m), for values of which at most one dimension is unknown: (..., m).
+
+    As one product of two matrices. `tf.matmul` would repeat the matrix over the leading dimensions, and oneDNN's kernel
+    for that in TensorFlow 2.21 gives wrong numbers and overwrites memory where one of them is 1, as with a single label
+    (tensorflow#117700; seen on a CPU with AVX-512).
+    """
+    flat = tf.matmul(tf.reshape(values, [-1, matrix.shape[0]]), matrix)
+    return tf.reshape(flat, [-1 if size is None else size for size in (*values.shape[:-1], matrix.shape[1])])
 
 
 def parts(normal: tfd.Normal) -> tuple[tf.Tensor, tf.Tensor]:

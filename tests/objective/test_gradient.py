@@ -9,6 +9,7 @@ import tensorflow as tf
 from tests.objective.brute_force import log_classifier, log_normal, standard_grid
 from tests.objective.small_case import (
     ABC,
+    ABCD,
     EVERYTHING,
     PATTERNS,
     PIXELS,
@@ -155,3 +156,14 @@ def test_float32_agrees_with_float64(labels):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * np.max(np.abs(b), initial=0))
 
     tf.nest.map_structure(compare, single, double)
+
+
+@pytest.mark.parametrize("label", [Label("x"), Label("x", latents=3), Label("x", ABCD), Label("x", tuple("0123456"))])
+def test_one_label_alone_has_the_terms_and_gradients_in_float32_that_it_has_in_float64(label):
+    labels, batch = Labels((label,)), 100
+    parameters = some_parameters(labels, batch)
+    values = np.random.default_rng(0).integers(MISSING, label.values, (batch, 1))
+    given = parameters, values, some_noise(labels, batch), some_image(batch)
+    single, double = (evaluation(labels, dtype, compiled=True)(*given) for dtype in (tf.float32, tf.float64))
+    for found, expected in zip(tf.nest.flatten(single), tf.nest.flatten(double), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-4)
