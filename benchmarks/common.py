@@ -15,6 +15,7 @@ from tf_ccvae.files import write_json, write_text
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 SLOWER = 1.10  # time over what it was before: above this it is called a regression
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")  # on which the speed of a network depends
 
 
 def machine() -> dict[str, Any]:
@@ -22,10 +23,12 @@ def machine() -> dict[str, Any]:
     import keras
     import tensorflow as tf
 
-    names = subprocess.run(["lscpu"], capture_output=True, text=True, check=False).stdout.splitlines()
-    model = next((line.split(":", 1)[1].strip() for line in names if line.startswith("Model name")), platform.machine())
+    lines = subprocess.run(["lscpu"], capture_output=True, text=True, check=False).stdout.splitlines()
+    said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    flags = said.get("Flags", "").split()
     return {
-        "processor": model,
+        "processor": said.get("Model name", platform.machine()),
+        "instructions": [name for name in INSTRUCTIONS if name in flags],
         "cores": os.cpu_count(),
         "gpus": [device.name for device in tf.config.list_physical_devices("GPU")],
         "tensorflow": tf.__version__,
@@ -79,7 +82,8 @@ def last_committed(name: str, where: Mapping[str, Any]) -> dict[str, dict[str, A
     if shown.returncode:
         return {}
     content = json.loads(shown.stdout)
-    same = all(content["machine"].get(part) == where[part] for part in ("processor", "cores", "gpus"))
+    parts = ("processor", "instructions", "cores", "gpus")
+    same = all(content["machine"].get(part) == where[part] for part in parts)
     return dict(content.get("results", {})) if same else {}
 
 

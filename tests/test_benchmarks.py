@@ -12,7 +12,7 @@ from tf_ccvae import config as settings
 from tf_ccvae.labels import Labels
 from tf_ccvae.model import CCVAE
 
-HERE = {"processor": "x", "cores": 2, "gpus": [], "tensorflow": "2"}
+HERE = {"processor": "x", "instructions": ["avx2"], "cores": 2, "gpus": [], "tensorflow": "2"}
 
 
 @pytest.fixture
@@ -41,7 +41,10 @@ def test_a_row_that_is_more_than_ten_percent_slower_than_the_last_commit_is_name
     assert (common.ratio_cell(found, "b"), common.ratio_cell(found, "new")) == ("1.05", "-")
 
 
-@pytest.mark.parametrize(("name", "machine"), [("speed.json", {**HERE, "cores": 4}), ("none.json", HERE)])
+@pytest.mark.parametrize(
+    ("name", "machine"),
+    [("speed.json", {**HERE, "cores": 4}), ("speed.json", {**HERE, "instructions": []}), ("none.json", HERE)],
+)
 def test_other_machines_and_new_benchmarks_are_not_compared(repository, name, machine):
     assert common.last_committed(name, machine) == {}
     assert common.verdict({}, "then").startswith("Not compared with then")
