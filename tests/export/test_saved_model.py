@@ -57,6 +57,12 @@ def test_describe_says_what_the_labels_and_images_are(loaded, exported):
     assert rows == said["ccvae_json"] * 3
 
 
+def test_no_matrix_is_repeated_over_a_batch_in_a_product(exported):
+    """TensorFlow Serving would compute it with the kernel that overwrites memory; see `tf_ccvae.tilting.product`."""
+    found = operations(exported.folder / "saved_model" / "1")
+    assert "MatMul" in found and not {name for name in found if "BatchMatMul" in name}
+
+
 def test_sidecar_is_among_the_extra_assets(exported):
     extra = exported.folder / "saved_model" / "1" / "assets.extra" / "ccvae.json"
     assert json.loads(extra.read_text()) == json.loads((exported.folder / "ccvae.json").read_text())
