@@ -72,19 +72,19 @@ def last_committed(name: str, where: Mapping[str, Any]) -> dict[str, dict[str, A
     """The results of a benchmark in the last commit.
 
     Args:
-      name: file in benchmarks/results with `machine` and `results`, such as training_speed.json.
+      name: file in benchmarks/results, or in a folder there, with `machine` and `results`, such as training_speed.json.
       where: the present machine, as `machine` says.
 
     Returns:
-      Its `results`; empty if there are none, or if they are from another machine.
+      Its `results`; empty if there are none from this machine.
     """
-    shown = git("show", f"HEAD:benchmarks/results/{name}")
-    if shown.returncode:
-        return {}
-    content = json.loads(shown.stdout)
     parts = ("processor", "instructions", "cores", "gpus")
-    same = all(content["machine"].get(part) == where[part] for part in parts)
-    return dict(content.get("results", {})) if same else {}
+    for path in git("ls-tree", "-r", "--name-only", "HEAD", "benchmarks/results").stdout.splitlines():
+        if Path(path).name == name:
+            content = json.loads(git("show", f"HEAD:{path}").stdout)
+            if all(content["machine"].get(part) == where[part] for part in parts):
+                return dict(content.get("results", {}))
+    return {}
 
 
 def ratios(results: Mapping[str, Any], before: Mapping[str, Any], measure: str = "median") -> dict[str, float]:

@@ -17,10 +17,13 @@ HERE = {"processor": "x", "instructions": ["avx2"], "cores": 2, "gpus": [], "ten
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    """A repository whose last commit holds results of `HERE`; uncommitted ones differ."""
+    """A repository whose last commit holds results of `HERE` and of another machine; uncommitted ones differ."""
     file = tmp_path / "benchmarks" / "results" / "speed.json"
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps({"machine": HERE, "results": {"a": {"median": 1.0}, "b": {"median": 2.0}}}))
+    other = file.parent / "other" / file.name
+    other.parent.mkdir()
+    other.write_text(json.dumps({"machine": {**HERE, "instructions": ["avx512f"]}, "results": {"a": {"median": 7.0}}}))
     for command in (
         ("init", "--quiet"),
         ("add", "."),
@@ -36,6 +39,7 @@ def test_a_row_that_is_more_than_ten_percent_slower_than_the_last_commit_is_name
     now = {"a": {"median": 1.2}, "b": {"median": 2.1}, "new": {"median": 9.0}}
     found = common.ratios(now, common.last_committed("speed.json", {**HERE, "tensorflow": "3"}))
     assert found == pytest.approx({"a": 1.2, "b": 1.05})
+    assert common.last_committed("speed.json", {**HERE, "instructions": ["avx512f"]}) == {"a": {"median": 7.0}}
     assert common.verdict(found, "then") == "WARNING: more than 10 % slower than then: a (1.20)"
     assert common.verdict({"b": 1.05}, "then") == "No row is more than 10 % slower than then."
     assert (common.ratio_cell(found, "b"), common.ratio_cell(found, "new")) == ("1.05", "-")

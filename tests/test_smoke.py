@@ -46,6 +46,10 @@ PROGRAMS = {
         *("--folds", "0", "--epochs", "1", "--runs", "{folder}/runs", "--results", "{folder}"),
         *("--figure", "{folder}/swaps.png", "--decoded", "{folder}/decoded.png"),
     ),
+    "benchmarks.own_images": (
+        *("--examples", "240", "--only", "100", "1", "--generated", "24"),
+        *("--runs", "{folder}/runs", "--results", "{folder}"),
+    ),
     "benchmarks.paper": (
         *("--data", "{celeba_folder}", "--rates", "0.2", "--methods", "exact", "--epochs", "1"),
         *("--runs", "{folder}/runs", "--results", "{folder}"),

@@ -114,6 +114,7 @@ def train(
         "test": training.measure(model, dataset.test),
         "training": {
             "epochs": len(run.state().history),
+            "steps": steps * len(run.state().history),
             "best_epoch": run.state().best_epoch,
             "seconds": round(time.monotonic() - started, 1),
             "parameters": int(model.count_params()),

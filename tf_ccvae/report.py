@@ -1,6 +1,7 @@
 """What a run shows: progress and a line per epoch while it trains, figures and a summary when it ends."""
 
 import contextlib
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,7 @@ EPOCH_LINE = (
 )
 PICTURES = 12
 STEPS = 9
+ENOUGH = 7500  # steps of the default run, after which faces are sharp
 
 
 class Bar:
@@ -112,6 +114,8 @@ def summary(console: Console, results: dict[str, Any], run: Run) -> None:
     console.print("\nTest accuracy")
     console.print(table)
     label = next(iter(test["labels"]), "LABEL")
+    epochs, steps = (results["training"][name] for name in ("epochs", "steps"))
+    longer = max(2 * epochs, math.ceil(ENOUGH * epochs / steps))
     console.print(
         f"\nReconstruction error {test['mean_absolute_error']:.4f} per pixel of [0, 1], "
         f"bound {test['bound']:,.1f} nats, {results['training']['seconds']:.0f} s in all.\n"
@@ -119,7 +123,7 @@ def summary(console: Console, results: dict[str, Any], run: Run) -> None:
         f"Model:        {run.model}   keras.models.load_model after import tf_ccvae\n"
         f"Measure it:   python -m tf_ccvae.evaluate {run.path}\n"
         f"Use it:       python -m tf_ccvae.intervene {run.path} traverse 0 1 2 --label {label}\n"
-        f"Train longer: python -m tf_ccvae.fit --resume {run.path} "
-        f"--training.epochs {2 * results['training']['epochs']}\n"
+        f"Train longer: python -m tf_ccvae.fit --resume {run.path} --training.epochs {longer}"
+        f"   {steps:,} steps so far\n"
         f"Curves:       tensorboard --logdir {run.tensorboard}"
     )

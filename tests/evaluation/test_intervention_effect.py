@@ -87,6 +87,16 @@ def test_selectivity_is_the_share_of_other_labels_that_change(truth):
     assert measured(truth, entangled, related)["selectivity"]["unrelated"] == 0.0
 
 
+def test_a_label_without_others_has_no_selectivity():
+    seen = np.eye(2)[[[0], [1]]]  # (n, labels, values)
+    set_to = np.broadcast_to(np.eye(2)[:, None], (2, 1, 2, 1, 2))
+    result = intervention_effect.measure(
+        Labels.of_binary("a"), np.array([[0], [1]]), seen, seen, set_to, np.zeros((1, 2, 1, 2))
+    )
+    assert result["set_success"]["mean"] == 1.0
+    assert (result["selectivity"]["mean"], result["selectivity"]["labels"]) == (None, {})
+
+
 def test_what_the_reconstruction_changes_already_does_not_count(truth):
     blurred = 0.9 * certain(truth) + 0.1 / 3
     original = certain(truth)

@@ -3,15 +3,14 @@
 For every label and every value, the label of every image of the split is set to that value.
 
 success: share of edits after which the judge sees the value that was set, among images that have another value; mean
-over
-  the label's values. In [0, 1]; higher is better.
+  over the label's values. In [0, 1]; higher is better.
 selectivity: mean over edits of the mean absolute change of the judge's probability of all other labels, against the
   original image, minus the same for the plain reconstruction. In [-1, 1]; lower is better, 0 is the reconstruction's
-  own. `unrelated` is the same without pairs of labels whose values exclude each other (blond and brown hair).
+  own. `unrelated` is the same without pairs of labels whose values exclude each other (blond and brown hair). None
+  where there are no other labels.
 matrix: mean change of the judge's probability of a column's value when a row's label is set on instead of off (a
   categorical label has a row per class: set to that class instead of left alone). In [-1, 1]; the diagonal should be
-    near
-  1, the rest near 0.
+  near 1, the rest near 0.
 """
 
 from typing import Any
@@ -83,13 +82,14 @@ def measure(
     related = incompatible.any(axis=(1, 3))
     edits = changes.astype(float)
 
-    def over_others(pairs: np.ndarray) -> np.ndarray:
+    def over_others(pairs: np.ndarray) -> dict[str, Any]:
         per_edit = np.einsum("nivj,ij->niv", excess, pairs) / np.maximum(pairs.sum(1), 1)[None, :, None]
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(edits.sum(-1) > 0, (edits * per_edit).sum(-1) / edits.sum(-1), 0.0)
+            change = np.where(edits.sum(-1) > 0, (edits * per_edit).sum(-1) / edits.sum(-1), 0.0)
+        return label_means(change, edits.sum(-1) * pairs.any(1), labels.names, seed)
 
-    selectivity = label_means(over_others(others), edits.sum(-1), labels.names, seed)
-    selectivity["unrelated"] = label_means(over_others(others & ~related), edits.sum(-1), labels.names, seed)["mean"]
+    selectivity = over_others(others)
+    selectivity["unrelated"] = over_others(others & ~related)["mean"]
     selectivity["reconstruction"] = float(0.5 * np.abs(rebuilt - original).sum(-1).mean()) if count else 0.0
     return {
         "set_success": label_means(success, weight, labels.names, seed),
