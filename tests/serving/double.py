@@ -233,7 +233,7 @@ class ServerDouble:
         self.models: dict[str, Model] = {}
         self.sizes: Counter[int] = Counter()  # of the batches that were run
         self.requests: Counter[str] = Counter()
-        self.paused = threading.Event()  # a test sets it: every request is then answered UNAVAILABLE
+        self.refusals = 0  # a test sets it: so many requests are answered UNAVAILABLE
         self.delay = 0.0  # of every answer, in seconds
         self.stopping = threading.Event()
         self.look()
@@ -322,8 +322,9 @@ class ServerDouble:
 
     def predict(self, request):
         self.requests[request.model_spec.signature_name or DEFAULT] += 1
-        if self.paused.is_set():
-            raise Failure(Code.UNAVAILABLE, "the test double is paused")
+        if self.refusals:
+            self.refusals -= 1
+            raise Failure(Code.UNAVAILABLE, "the test double was told to refuse")
         time.sleep(self.delay)
         return self.servable(request.model_spec).predict(request)
 
