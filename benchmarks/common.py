@@ -58,6 +58,13 @@ def keep(folder: Path, name: str, content: Mapping[str, Any], page: str) -> None
     write_text(folder / f"{name}.md", page)
 
 
+def at(results: Any, path: Iterable[str]) -> Any:
+    """What stands in nested results at a path of keys."""
+    for part in path:
+        results = results[part]
+    return results
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]

@@ -17,7 +17,7 @@ prepare()
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
-from benchmarks.common import RESULTS, append, finished, machine, table  # noqa: E402
+from benchmarks.common import RESULTS, append, at, finished, machine, table  # noqa: E402
 from tf_ccvae import config as settings  # noqa: E402
 from tf_ccvae import fit, runs  # noqa: E402
 from tf_ccvae.data import sources  # noqa: E402
@@ -70,15 +70,9 @@ def evaluate(run: runs.Run, arguments: argparse.Namespace) -> dict[str, Any]:
     dataset = sources.load(config.data, config.seed)
     judge = judges.cached(dataset, arguments.runs / "judge")
     results = suite.evaluate(model, dataset, judge, seed=arguments.seed, generated=arguments.generated).results
-    row: dict[str, Any] = {name: _at(results, path) for name, (path, _) in COLUMNS.items()}
+    row: dict[str, Any] = {name: at(results, path) for name, (path, _) in COLUMNS.items()}
     row["bound"] = results["reconstruction"]["terms"]["bound"]
     return row
-
-
-def _at(results: dict[str, Any], path: tuple[str, ...]) -> Any:
-    for part in path:
-        results = results[part]
-    return results
 
 
 def summarise(rows: list[dict[str, Any]], where: dict[str, Any]) -> str:

@@ -33,6 +33,8 @@ def targets(results: dict[str, Any], evaluation: dict[str, Any]) -> list[dict[st
     ]
     found: list[dict[str, Any]] = []
     for name, sign, bound, value in rows:
+        if value is None:  # such as the change of other labels where there is one label
+            continue
         holds = value >= bound if sign == ">=" else value <= bound
         found.append({"measure": name, "target": f"{sign} {bound:g}", "value": value, "holds": holds})
     found[-2]["labels"], found[-1]["labels"] = off, missed

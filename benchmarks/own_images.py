@@ -21,7 +21,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from benchmarks.common import RESULTS, append, finished, machine, table  # noqa: E402
+from benchmarks.common import RESULTS, append, at, finished, machine, table  # noqa: E402
 from tf_ccvae import fit, runs  # noqa: E402
 from tf_ccvae.data import avatars  # noqa: E402
 from tf_ccvae.data.dataset import Dataset  # noqa: E402
@@ -90,12 +90,9 @@ def measured(run: runs.Run, faces: Dataset, judge: judges.Judge, arguments: argp
     """The measures of a run on the test faces: mean and interval by column, seconds and steps of its training."""
     model = runs.load(run.path)[1]
     results = suite.evaluate(model, faces, judge, seed=arguments.seed, generated=arguments.generated).results
-    row: dict[str, Any] = {}
-    for name, (path, _) in COLUMNS.items():
-        found = results
-        for part in path:
-            found = found[part]
-        row[name] = {key: found[key] for key in ("mean", "low", "high")}
+    row = {
+        name: {key: at(results, (*path, key)) for key in ("mean", "low", "high")} for name, (path, _) in COLUMNS.items()
+    }
     training = json.loads(run.results.read_text(encoding="utf-8"))["training"]
     return {**row, "seconds": training["seconds"], "steps": training["steps"]}
 

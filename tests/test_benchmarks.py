@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from benchmarks import common, comparison, device_speed, step_profile
+from benchmarks import common, comparison, default_run, device_speed, step_profile
 from tf_ccvae import config as settings
 from tf_ccvae.labels import Labels
 from tf_ccvae.model import CCVAE
@@ -81,6 +81,17 @@ def test_comparison_asks_for_a_training_that_fit_accepts_and_goes_on_with_one_th
     run.results.write_text("{}")
     comparison.train(model, 0.05, given)
     assert len(asked) == 2
+
+
+def test_a_run_is_set_beside_the_targets_that_it_can_have():
+    test = {"accuracy": 0.98, "balanced_accuracy": 0.9, "mean_absolute_error": 0.05}
+    evaluation = {name: {"mean": 0.9} for name in ("set_success", "swap_success")}
+    evaluation |= {"selectivity": {"mean": None}, "within_label_capture": {"labels": {}}}  # there is one label
+    evaluation["intervention_matrix"] = {"names": ["a"], "values": [[0.8]]}
+    found = default_run.targets({"test": test, "training": {"seconds": 1.0}}, evaluation)
+    holds = {row["measure"]: row["holds"] for row in found if "holds" in row}
+    assert "change of other labels above reconstruction" not in holds and holds["set success"]
+    assert [name for name, held in holds.items() if not held] == ["test balanced accuracy"]
 
 
 def test_operations_of_a_step_are_those_of_the_layers_of_the_paper():

@@ -28,7 +28,7 @@ EPOCH_LINE = (
 )
 PICTURES = 12
 STEPS = 9
-ENOUGH = 7500  # steps of the default run, after which faces are sharp
+MANY = 7500  # steps, about as many as the default run has
 
 
 class Bar:
@@ -115,7 +115,7 @@ def summary(console: Console, results: dict[str, Any], run: Run) -> None:
     console.print(table)
     label = next(iter(test["labels"]), "LABEL")
     epochs, steps = (results["training"][name] for name in ("epochs", "steps"))
-    longer = max(2 * epochs, math.ceil(ENOUGH * epochs / steps))
+    longer = max(2 * epochs, math.ceil(MANY * epochs / steps))
     console.print(
         f"\nReconstruction error {test['mean_absolute_error']:.4f} per pixel of [0, 1], "
         f"bound {test['bound']:,.1f} nats, {results['training']['seconds']:.0f} s in all.\n"

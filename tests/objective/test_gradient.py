@@ -166,4 +166,4 @@ def test_one_label_alone_has_the_terms_and_gradients_in_float32_that_it_has_in_f
     given = parameters, values, some_noise(labels, batch), some_image(batch)
     single, double = (evaluation(labels, dtype, compiled=True)(*given) for dtype in (tf.float32, tf.float64))
     for found, expected in zip(tf.nest.flatten(single), tf.nest.flatten(double), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-4)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
