@@ -237,6 +237,16 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    """Says nothing of a browser that hangs up before it has its answer."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @dataclass(frozen=True)
 class Serving:
     """A server that is bound, and its address."""
@@ -255,10 +265,9 @@ def serving(files: Files, port: int = 0) -> Serving:
       ExploreError: the port is taken.
     """
     try:
-        server = ThreadingHTTPServer((HOST, port), partial(Handler, files))
+        server = Server((HOST, port), partial(Handler, files))
     except OSError as error:
         raise ExploreError(f"--port: {port} cannot be had ({error.strerror}); leave --port out") from error
-    server.daemon_threads = True
     return Serving(server)
 
 

@@ -240,6 +240,21 @@ def test_server_is_bound_to_loopback(small_site):
         assert server.server_address[0] == "127.0.0.1"
 
 
+def test_a_browser_that_hangs_up_is_not_reported_and_other_errors_are(small_site, capsys):
+    built, folder = small_site
+
+    def said(error):
+        try:
+            raise error
+        except type(error):
+            server.handle_error(None, ("127.0.0.1", 1))
+        return capsys.readouterr().err
+
+    with explore.serving(explore.site(folder, built)).server as server:
+        assert said(BrokenPipeError()) == said(ConnectionResetError()) == ""
+        assert "ValueError: broken" in said(ValueError("broken"))
+
+
 def test_gallery_holds_each_image_once(ask, tmp_path):
     (tmp_path / "gallery.png").write_bytes(ask("/gallery.png")[2])
     column = np.asarray(Image.open(tmp_path / "gallery.png"))
