@@ -10,20 +10,16 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from tf_ccvae.startup import prepare
+import keras
+import numpy as np
 
-prepare()
-
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-
-from benchmarks.common import RESULTS, append, at, finished, machine, table  # noqa: E402
-from tf_ccvae import config as settings  # noqa: E402
-from tf_ccvae import fit, runs  # noqa: E402
-from tf_ccvae.data import sources  # noqa: E402
-from tf_ccvae.evaluation import judge as judges  # noqa: E402
-from tf_ccvae.evaluation import suite  # noqa: E402
-from tf_ccvae.files import write_text  # noqa: E402
+from benchmarks.common import RESULTS, append, at, finished, machine, table
+from tf_ccvae import fit, settings
+from tf_ccvae.data import sources
+from tf_ccvae.evaluation import judge as judges
+from tf_ccvae.evaluation import suite
+from tf_ccvae.support.files import write_text
+from tf_ccvae.training import run_directory
 
 MODELS = ("ccvae", "m2", "vae_classifier")
 COLUMNS = {  # name in the table: where in the evaluation, digits
@@ -49,9 +45,9 @@ COLUMNS = {  # name in the table: where in the evaluation, digits
 }
 
 
-def train(model: str, fraction: float, arguments: argparse.Namespace) -> runs.Run:
+def train(model: str, fraction: float, arguments: argparse.Namespace) -> run_directory.Run:
     """Trains one model, unless its run is there."""
-    run = runs.Run(arguments.runs / f"{model}-{fraction:g}-{arguments.seed}")
+    run = run_directory.Run(arguments.runs / f"{model}-{fraction:g}-{arguments.seed}")
     if run.results.is_file():
         return run
     where = ["--resume", str(run.path)] if run.config.is_file() else ["--run-dir", str(run.path)]
@@ -63,9 +59,9 @@ def train(model: str, fraction: float, arguments: argparse.Namespace) -> runs.Ru
     return run
 
 
-def evaluate(run: runs.Run, arguments: argparse.Namespace) -> dict[str, Any]:
+def evaluate(run: run_directory.Run, arguments: argparse.Namespace) -> dict[str, Any]:
     """All measures of a run that are in the table."""
-    _, model = runs.load(run.path)
+    _, model = run_directory.load(run.path)
     config = settings.Config.from_yaml(run.config)
     dataset = sources.load(config.data, config.seed)
     judge = judges.cached(dataset, arguments.runs / "judge")

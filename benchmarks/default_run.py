@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     given = parser.parse_args()
     from tf_ccvae import evaluate, fit
-    from tf_ccvae.startup import prepare
+    from tf_ccvae.support.startup import prepare
 
     prepare()
     run = given.run or given.runs / "default_run"

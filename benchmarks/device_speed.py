@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks.common import RESULTS, keep, last_committed, machine, ratio_cell, ratios, table, verdict
 from benchmarks.training_speed import LABELS, LATENTS, SIZE, example_batch
-from tf_ccvae.startup import prepare
+from tf_ccvae.support.startup import prepare
 
 POLICIES = ("float32", "mixed_float16", "mixed_bfloat16")
 
@@ -105,8 +105,8 @@ def measured(policy: str, jit: bool, batch: int, size: int, seconds: float) -> d
     import tensorflow as tf
 
     from tf_ccvae.labels import Labels
-    from tf_ccvae.model import CCVAE
-    from tf_ccvae.optimizers import FusedAdam
+    from tf_ccvae.models.ccvae import CCVAE
+    from tf_ccvae.training.optimizer import FusedAdam
 
     names = Labels.of_binary(f"label{i}" for i in range(LABELS))
     model = CCVAE((SIZE, SIZE, 3), names, latents=LATENTS, dtype=policy)

@@ -13,20 +13,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tf_ccvae.startup import prepare
+import keras
+import numpy as np
 
-prepare()
-
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-
-from benchmarks.common import RESULTS, append, finished, machine, table  # noqa: E402
-from tf_ccvae import training  # noqa: E402
-from tf_ccvae.config import Config  # noqa: E402
-from tf_ccvae.data import avatars  # noqa: E402
-from tf_ccvae.data.dataset import Dataset  # noqa: E402
-from tf_ccvae.data.pipeline import hide_labels, training_batches  # noqa: E402
-from tf_ccvae.files import write_text  # noqa: E402
+from benchmarks.common import RESULTS, append, finished, machine, table
+from tf_ccvae.data import avatars
+from tf_ccvae.data.dataset import Dataset
+from tf_ccvae.data.pipeline import hide_labels, training_batches
+from tf_ccvae.settings import Config
+from tf_ccvae.support.files import write_text
+from tf_ccvae.training import build, measures
 
 SETTINGS = {
     "ours": {"batch_size": 64, "learning_rate": 1e-3, "epochs": 3},
@@ -49,10 +45,10 @@ def run(dataset: Dataset, setting: str, method: str, fraction: float, seed: int)
         }
     )
     split = hide_labels(dataset.train, fraction, 0.0, seed)
-    model = training.build_model(config, dataset, split)
+    model = build.build_model(config, dataset, split)
     epochs = int(chosen["epochs"])
-    steps = training.steps_per_epoch(config, split) * epochs
-    model.compile(optimizer=training.build_optimizer(config, steps), jit_compile=False)
+    steps = build.steps_per_epoch(config, split) * epochs
+    model.compile(optimizer=build.build_optimizer(config, steps), jit_compile=False)
     proportional = method != "exact" and fraction < 1
     batches = training_batches(
         split, config.training.batch_size, steps, seed, labelled_share=fraction if proportional else "auto"
@@ -60,7 +56,7 @@ def run(dataset: Dataset, setting: str, method: str, fraction: float, seed: int)
     started = time.monotonic()
     model.fit(batches, steps_per_epoch=steps, epochs=1, verbose=0, shuffle=False)
     seconds = time.monotonic() - started
-    measured = training.measure(model, dataset.test)
+    measured = measures.measure(model, dataset.test)
     return {**{name: measured[name] for name in MEASURES}, "seconds": round(seconds, 1), "steps": steps}
 
 

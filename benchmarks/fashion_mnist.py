@@ -14,22 +14,27 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from tf_ccvae.startup import prepare
+import keras
+import numpy as np
 
-prepare()
-
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-
-from benchmarks.common import RESULTS, append, finished, machine, table  # noqa: E402
-from tf_ccvae import config as settings  # noqa: E402
-from tf_ccvae import figures, fit, interventions, runs, training  # noqa: E402
-from tf_ccvae.data import sources  # noqa: E402
-from tf_ccvae.data.dataset import Dataset  # noqa: E402
-from tf_ccvae.data.pipeline import evaluation_batches, hide_labels, training_batches  # noqa: E402
-from tf_ccvae.evaluation.intervals import resampled  # noqa: E402
-from tf_ccvae.files import replacing, write_text  # noqa: E402
-from tf_ccvae.networks import Encoder, default_widths  # noqa: E402
+from benchmarks.common import RESULTS, append, finished, machine, table
+from tf_ccvae import (
+    fit,
+    interventions,
+    settings,
+)
+from tf_ccvae.data import sources
+from tf_ccvae.data.dataset import Dataset
+from tf_ccvae.data.pipeline import evaluation_batches, hide_labels, training_batches
+from tf_ccvae.evaluation.intervals import resampled
+from tf_ccvae.models.networks import Encoder, default_widths
+from tf_ccvae.support import figures
+from tf_ccvae.support.files import replacing, write_text
+from tf_ccvae.training import (
+    build,
+    measures,
+    run_directory,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "configs" / "fashion_mnist.yaml"
@@ -51,9 +56,9 @@ def configuration(model: str, labelled: int, examples: int, arguments: argparse.
     return [*given, *(["--data.path", str(arguments.data)] if arguments.data else [])]
 
 
-def train(model: str, labelled: int, examples: int, arguments: argparse.Namespace) -> runs.Run:
+def train(model: str, labelled: int, examples: int, arguments: argparse.Namespace) -> run_directory.Run:
     """Trains CCVAE or M2, unless its run is there."""
-    run = runs.Run(arguments.runs / f"{model}-{labelled or 'all'}-{arguments.epochs}-{arguments.seed}")
+    run = run_directory.Run(arguments.runs / f"{model}-{labelled or 'all'}-{arguments.epochs}-{arguments.seed}")
     if not run.results.is_file():
         new = [*configuration(model, labelled, examples, arguments), "--run-dir", str(run.path)]
         if fit.main(["--resume", str(run.path)] if run.config.is_file() else new):
@@ -71,7 +76,7 @@ def train_classifier(labelled: int, dataset: Dataset, arguments: argparse.Namesp
         return keras.models.load_model(path)
     config = settings.parse(configuration("ccvae", labelled, len(dataset.train), arguments)).config
     split = hide_labels(dataset.train, config.data.labelled_fraction, 0.0, config.seed)
-    per_epoch = training.steps_per_epoch(config, split)
+    per_epoch = build.steps_per_epoch(config, split)
     steps = per_epoch * config.training.epochs
     seen = np.flatnonzero(split.observed.all(1))
     known = type(split)(split.images[seen], split.labels[seen])
@@ -81,7 +86,7 @@ def train_classifier(labelled: int, dataset: Dataset, arguments: argparse.Namesp
     features = Encoder(dataset.image_shape, widths, config.model.hidden)(inputs)
     outputs = keras.layers.Dense(dataset.labels.values, activation="softmax")(features)
     network = keras.Model(inputs, outputs)
-    optimizer = training.build_optimizer(config, steps)
+    optimizer = build.build_optimizer(config, steps)
     network.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
 
     def pairs(batch: dict[str, Any]) -> tuple[Any, Any]:
@@ -94,7 +99,7 @@ def train_classifier(labelled: int, dataset: Dataset, arguments: argparse.Namesp
             epochs=config.training.epochs,
             steps_per_epoch=per_epoch,
             shuffle=False,
-            validation_data=evaluation_batches(dataset.validation, training.EVALUATION_BATCH).map(pairs),
+            validation_data=evaluation_batches(dataset.validation, measures.EVALUATION_BATCH).map(pairs),
             verbose=0,
             callbacks=[best],
         )
@@ -127,12 +132,12 @@ def measure(
         network = train_classifier(labelled, dataset, arguments)
         return {"accuracy": accuracy(predict(network, dataset.test.images) == truth)}
     run = train(model, labelled, len(dataset.train), arguments)
-    trained = runs.load(run.path)[1]
+    trained = run_directory.load(run.path)[1]
     parts = [
         np.asarray(trained(batch["image"]).label_probabilities)[:, 0].argmax(-1)
-        for batch in evaluation_batches(dataset.test, training.EVALUATION_BATCH)
+        for batch in evaluation_batches(dataset.test, measures.EVALUATION_BATCH)
     ]
-    terms = training.measure(trained, dataset.test)
+    terms = measures.measure(trained, dataset.test)
     images, asked = samples(trained, arguments.samples, arguments.seed)
     return {
         "accuracy": accuracy(np.concatenate(parts) == truth),
@@ -176,9 +181,9 @@ def draw(arguments: argparse.Namespace) -> None:
     shown = (("ccvae", few), ("ccvae", most), ("m2", most))
     blocks, names = [], []
     for model, labelled in shown:
-        run = runs.Run(arguments.runs / f"{model}-{labelled or 'all'}-{arguments.epochs}-{arguments.seed}")
+        run = run_directory.Run(arguments.runs / f"{model}-{labelled or 'all'}-{arguments.epochs}-{arguments.seed}")
         if run.model.is_file():
-            trained = runs.load(run.path)[1]
+            trained = run_directory.load(run.path)[1]
             images, _ = samples(trained, SHOWN, arguments.seed + 1)
             blocks.append(images.reshape(-1, SHOWN, *trained.image_shape))
             title = f"{NAMES[model]}, {labelled or 'all'} labels"

@@ -9,20 +9,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tf_ccvae.startup import prepare
+import numpy as np
+import tensorflow as tf
 
-prepare()
-
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-
-from benchmarks.common import RESULTS, keep, machine, table  # noqa: E402
-from tf_ccvae import training  # noqa: E402
-from tf_ccvae.config import Config  # noqa: E402
-from tf_ccvae.data import avatars  # noqa: E402
-from tf_ccvae.data.pipeline import evaluation_batches, training_batches  # noqa: E402
-from tf_ccvae.model import CCVAE  # noqa: E402
-from tf_ccvae.objective import ESTIMATORS  # noqa: E402
+from benchmarks.common import RESULTS, keep, machine, table
+from tf_ccvae.data import avatars
+from tf_ccvae.data.pipeline import evaluation_batches, training_batches
+from tf_ccvae.models.ccvae import CCVAE
+from tf_ccvae.objective import ESTIMATORS
+from tf_ccvae.settings import Config
+from tf_ccvae.training import build
 
 
 def noise_of_gradient(model: CCVAE, batch: dict[str, Any], estimator: str, draws: int) -> dict[str, float]:
@@ -83,9 +79,9 @@ def main() -> None:
     arguments = parser.parse_args()
     dataset = avatars.load(examples=arguments.examples, progress=True)
     config = Config.model_validate({"training": {"schedule": "constant"}})
-    model = training.build_model(config, dataset, dataset.train)
-    steps = training.steps_per_epoch(config, dataset.train)
-    model.compile(optimizer=training.build_optimizer(config, steps), jit_compile=False)
+    model = build.build_model(config, dataset, dataset.train)
+    steps = build.steps_per_epoch(config, dataset.train)
+    model.compile(optimizer=build.build_optimizer(config, steps), jit_compile=False)
     batch = next(iter(evaluation_batches(dataset.validation, 64)))
     rows, results = [], {}
     for epochs in (0, arguments.epochs):

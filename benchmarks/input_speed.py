@@ -18,19 +18,15 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tf_ccvae.startup import prepare
+import keras
+import numpy as np
 
-prepare()
-
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-
-from benchmarks.common import RESULTS, keep, last_committed, machine, ratios, table, verdict  # noqa: E402
-from tf_ccvae.data.dataset import Split  # noqa: E402
-from tf_ccvae.data.pipeline import training_batches  # noqa: E402
-from tf_ccvae.labels import MISSING, Labels  # noqa: E402
-from tf_ccvae.model import CCVAE  # noqa: E402
-from tf_ccvae.optimizers import FusedAdam  # noqa: E402
+from benchmarks.common import RESULTS, keep, last_committed, machine, ratios, table, verdict
+from tf_ccvae.data.dataset import Split
+from tf_ccvae.data.pipeline import training_batches
+from tf_ccvae.labels import MISSING, Labels
+from tf_ccvae.models.ccvae import CCVAE
+from tf_ccvae.training.optimizer import FusedAdam
 
 LABELS, LATENTS, SIZE = 18, 45, 64
 BLOCK = 1000  # images written at once

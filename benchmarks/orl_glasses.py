@@ -20,23 +20,24 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
-from tf_ccvae.startup import prepare
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-prepare()
-
-import numpy as np  # noqa: E402
-from sklearn.linear_model import LogisticRegression  # noqa: E402
-from sklearn.metrics import balanced_accuracy_score  # noqa: E402
-from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.preprocessing import StandardScaler  # noqa: E402
-
-from benchmarks.common import RESULTS, keep, machine, table  # noqa: E402
-from tf_ccvae import config as settings  # noqa: E402
-from tf_ccvae import figures, fit, interventions, runs  # noqa: E402
-from tf_ccvae.data import sources  # noqa: E402
-from tf_ccvae.data.dataset import Dataset  # noqa: E402
-from tf_ccvae.evaluation.intervals import resampled  # noqa: E402
-from tf_ccvae.files import write_text  # noqa: E402
+from benchmarks.common import RESULTS, keep, machine, table
+from tf_ccvae import (
+    fit,
+    interventions,
+    settings,
+)
+from tf_ccvae.data import sources
+from tf_ccvae.data.dataset import Dataset
+from tf_ccvae.evaluation.intervals import resampled
+from tf_ccvae.support import figures
+from tf_ccvae.support.files import write_text
+from tf_ccvae.training import run_directory
 
 ROOT = Path(__file__).resolve().parent.parent
 LABELS = Path(__file__).resolve().parent / "data" / "orl_glasses.csv"
@@ -89,7 +90,7 @@ def train(fold: int, arguments: argparse.Namespace) -> tuple[Any, Dataset, list[
     lines = [f"{r['file']},{names.get(round_of[r['person']], 'train')},{r['Eyeglasses']}" for r in rows]
     table_path = arguments.runs / f"labels-{fold}.csv"
     write_text(table_path, "\n".join(["file,split,Eyeglasses", *lines]) + "\n")
-    run = runs.Run(arguments.runs / f"fold-{fold}-{arguments.epochs}")
+    run = run_directory.Run(arguments.runs / f"fold-{fold}-{arguments.epochs}")
     if not run.results.is_file():
         given = ["--data.images", str(photographs()), "--data.labels", str(table_path)]
         given += [part for name, value in SETTINGS.items() for part in (f"--{name}", value)]
@@ -98,7 +99,7 @@ def train(fold: int, arguments: argparse.Namespace) -> tuple[Any, Dataset, list[
             raise SystemExit(1)
     config = settings.Config.from_yaml(run.config)
     people = [r["person"] for r in rows if round_of[r["person"]] == fold]
-    return runs.load(run.path)[1], sources.load(config.data, config.seed), people
+    return run_directory.load(run.path)[1], sources.load(config.data, config.seed), people
 
 
 def regression(dataset: Dataset) -> np.ndarray:

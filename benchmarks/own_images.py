@@ -13,22 +13,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tf_ccvae.startup import prepare
+import keras
+import numpy as np
+from PIL import Image
 
-prepare()
-
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-from PIL import Image  # noqa: E402
-
-from benchmarks.common import RESULTS, append, at, finished, machine, table  # noqa: E402
-from tf_ccvae import fit, runs  # noqa: E402
-from tf_ccvae.data import avatars  # noqa: E402
-from tf_ccvae.data.dataset import Dataset  # noqa: E402
-from tf_ccvae.evaluation import judge as judges  # noqa: E402
-from tf_ccvae.evaluation import suite  # noqa: E402
-from tf_ccvae.files import write_text  # noqa: E402
-from tf_ccvae.labels import MISSING  # noqa: E402
+from benchmarks.common import RESULTS, append, at, finished, machine, table
+from tf_ccvae import fit
+from tf_ccvae.data import avatars
+from tf_ccvae.data.dataset import Dataset
+from tf_ccvae.evaluation import judge as judges
+from tf_ccvae.evaluation import suite
+from tf_ccvae.labels import MISSING
+from tf_ccvae.support.files import write_text
+from tf_ccvae.training import run_directory
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "folder.yaml"
 LABELS = ("Eyeglasses", "Smiling", "Wearing_Hat", "No_Beard", "Long_Hair")
@@ -75,9 +72,11 @@ def write_folder(faces: Dataset, images: int, folder: Path, seed: int) -> Path:
     return path
 
 
-def train(name: str, labels: Path, epochs: int, changed: tuple[str, ...], arguments: argparse.Namespace) -> runs.Run:
+def train(
+    name: str, labels: Path, epochs: int, changed: tuple[str, ...], arguments: argparse.Namespace
+) -> run_directory.Run:
     """Trains one model, unless its run is there."""
-    run = runs.Run(arguments.runs / name)
+    run = run_directory.Run(arguments.runs / name)
     if not run.results.is_file():
         new = ["--config", str(CONFIG), "--data.images", str(labels.parent), "--data.labels", str(labels)]
         new += ["--training.epochs", str(epochs), "--seed", str(arguments.seed), *changed, "--run-dir", str(run.path)]
@@ -86,9 +85,11 @@ def train(name: str, labels: Path, epochs: int, changed: tuple[str, ...], argume
     return run
 
 
-def measured(run: runs.Run, faces: Dataset, judge: judges.Judge, arguments: argparse.Namespace) -> dict[str, Any]:
+def measured(
+    run: run_directory.Run, faces: Dataset, judge: judges.Judge, arguments: argparse.Namespace
+) -> dict[str, Any]:
     """The measures of a run on the test faces: mean and interval by column, seconds and steps of its training."""
-    model = runs.load(run.path)[1]
+    model = run_directory.load(run.path)[1]
     results = suite.evaluate(model, faces, judge, seed=arguments.seed, generated=arguments.generated).results
     row = {
         name: {key: at(results, (*path, key)) for key in ("mean", "low", "high")} for name, (path, _) in COLUMNS.items()

@@ -19,19 +19,15 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from tf_ccvae.startup import prepare
+import keras
 
-prepare()
-
-import keras  # noqa: E402
-
-from benchmarks.common import RESULTS, append, finished, machine, table  # noqa: E402
-from tf_ccvae import config as settings  # noqa: E402
-from tf_ccvae import fit, runs, training  # noqa: E402
-from tf_ccvae.config import ConfigError  # noqa: E402
-from tf_ccvae.data import sources  # noqa: E402
-from tf_ccvae.data.dataset import DataError  # noqa: E402
-from tf_ccvae.files import write_text  # noqa: E402
+from benchmarks.common import RESULTS, append, finished, machine, table
+from tf_ccvae import fit, settings
+from tf_ccvae.data import sources
+from tf_ccvae.data.dataset import DataError
+from tf_ccvae.settings import ConfigError
+from tf_ccvae.support.files import write_text
+from tf_ccvae.training import measures, run_directory
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "celeba.yaml"
 RATES = (0.004, 0.06, 0.2, 1.0)
@@ -80,9 +76,9 @@ def published(path: Path | None) -> dict[tuple[str, float], float]:
     return found
 
 
-def train(method: str, rate: float, arguments: argparse.Namespace) -> runs.Run:
+def train(method: str, rate: float, arguments: argparse.Namespace) -> run_directory.Run:
     """Trains one model, or goes on with it; nothing if it is finished."""
-    run = runs.Run(arguments.runs / f"{method}-{rate:g}-{arguments.seed}")
+    run = run_directory.Run(arguments.runs / f"{method}-{rate:g}-{arguments.seed}")
     if run.results.is_file():
         return run
     given = {"config": str(arguments.config), "run-dir": str(run.path), "seed": str(arguments.seed)}
@@ -98,11 +94,11 @@ def train(method: str, rate: float, arguments: argparse.Namespace) -> runs.Run:
     return run
 
 
-def measure(run: runs.Run) -> dict[str, Any]:
+def measure(run: run_directory.Run) -> dict[str, Any]:
     """The measures of a finished run on the test split."""
     config = settings.Config.from_yaml(run.config)
     dataset = sources.load(config.data, config.seed)
-    results = training.measure(runs.load(run.path)[1], dataset.test)
+    results = measures.measure(run_directory.load(run.path)[1], dataset.test)
     return {**{name: results[name] for name in MEASURES}, "epochs": config.training.epochs, "train": len(dataset.train)}
 
 

@@ -23,7 +23,8 @@ import numpy as np
 from benchmarks.common import RESULTS, keep, last_committed, machine, ratio_cell, ratios, table, verdict
 from benchmarks.training_speed import measure
 from export import verify
-from tf_ccvae.startup import prepare
+from tf_ccvae.support.startup import prepare
+from tf_ccvae.training import build
 
 ROOT = Path(__file__).resolve().parent.parent
 INPUTS = {"encoder": "image", "decoder": "latents"}
@@ -40,9 +41,9 @@ def keras_call(folder: Path, graph: str) -> verify.Runner:
     import tensorflow as tf
 
     from export.signatures import Uses, as_float32
-    from tf_ccvae import runs
+    from tf_ccvae.training import run_directory
 
-    uses = Uses(as_float32(runs.load(folder.parent / "run")[1]))
+    uses = Uses(as_float32(run_directory.load(folder.parent / "run")[1]))
     function = uses.encoder if graph == "encoder" else uses.decode
     return lambda inputs: {k: v.numpy() for k, v in function(tf.constant(inputs[INPUTS[graph]])).items()}
 
@@ -196,9 +197,10 @@ def export(run: Path | None, examples: int, place: Path, existing: Path | None =
     An existing export of the run is copied instead of made.
     """
     from export.run import Options, export_run
-    from tf_ccvae import runs, training
-    from tf_ccvae.config import DEFAULT_FILE, Config
     from tf_ccvae.data import avatars
+    from tf_ccvae.settings import Config
+    from tf_ccvae.settings.command_line import DEFAULT_FILE
+    from tf_ccvae.training import run_directory
 
     if existing is not None:
         shutil.copytree(existing, place / "export")
@@ -207,9 +209,9 @@ def export(run: Path | None, examples: int, place: Path, existing: Path | None =
     if run is None:
         dataset = avatars.load(examples=examples, progress=True)
         config = Config.from_yaml(DEFAULT_FILE)
-        made = runs.create(place / "run", "run")
+        made = run_directory.create(place / "run", "run")
         config.to_yaml(made.config)
-        made.save_model(training.build_model(config, dataset, dataset.train))
+        made.save_model(build.build_model(config, dataset, dataset.train))
         images = np.asarray(dataset.test.images[:64])
     else:
         shutil.copytree(run, place / "run")

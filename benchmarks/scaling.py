@@ -22,17 +22,17 @@ CELEBA = 162_770
 
 def step_of(size: int, labels: int, batch: int, replicas: int) -> Callable[[], int]:
     """One call of the returned function is one step of training."""
-    from tf_ccvae.startup import prepare
+    from tf_ccvae.support.startup import prepare
 
     prepare(devices=False)
     import tensorflow as tf
 
     processor = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * replicas)
-    from tf_ccvae import strategies
     from tf_ccvae.labels import Labels
-    from tf_ccvae.model import CCVAE
-    from tf_ccvae.optimizers import FusedAdam
+    from tf_ccvae.models.ccvae import CCVAE
+    from tf_ccvae.training import strategies
+    from tf_ccvae.training.optimizer import FusedAdam
 
     devices = strategies.make("none" if replicas == 1 else "mirrored")
     random = np.random.default_rng(0)
@@ -88,7 +88,7 @@ def main() -> None:
         *("image size", "labels", "batch", "replicas", "ms a step (median)", "range", "images/s", "peak MB"),
         "minutes an epoch of CelebA",
     ]
-    from tf_ccvae.startup import prepare
+    from tf_ccvae.support.startup import prepare
 
     prepare()
     where = machine()

@@ -47,14 +47,15 @@ def example_batch(batch: int) -> tuple[np.ndarray, np.ndarray]:
 
 def our_step(variant: str, labelled: bool, batch: int) -> Callable[[], int]:
     """One call of the returned function runs some steps of training and says how many."""
-    from tf_ccvae.startup import prepare
+    from tf_ccvae.support.startup import prepare
 
     prepare()
     import tensorflow as tf
 
     from tf_ccvae.labels import Labels
-    from tf_ccvae.model import CCVAE, pixels
-    from tf_ccvae.optimizers import FusedAdam
+    from tf_ccvae.models.ccvae import CCVAE
+    from tf_ccvae.models.labelled_vae import pixels
+    from tf_ccvae.training.optimizer import FusedAdam
 
     options: dict[str, Any] = dict(VARIANTS[variant])
     names = Labels.of_binary(f"label{i}" for i in range(LABELS))
@@ -216,7 +217,7 @@ def write(measured: dict[int, dict[tuple[str, bool], Any]], against: str | None,
       against: the revision that was timed too, or None.
       folder: for the results. The rows of `against` are in the page but not in the JSON file.
     """
-    from tf_ccvae.startup import prepare
+    from tf_ccvae.support.startup import prepare
 
     prepare()
     where = machine()

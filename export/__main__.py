@@ -78,13 +78,13 @@ def export_command(arguments: argparse.Namespace) -> int:
     """Exports and verifies; see `export.run`."""
     if not arguments.run.is_dir():
         raise ExportError(f"{arguments.run}: no such run directory")
-    from tf_ccvae.startup import prepare
+    from tf_ccvae.support.startup import prepare
 
     prepare()
     from export import run
-    from tf_ccvae.config import ConfigError
     from tf_ccvae.data.dataset import DataError
-    from tf_ccvae.runs import RunError
+    from tf_ccvae.settings import ConfigError
+    from tf_ccvae.training.run_directory import RunError
 
     options = run.Options(
         tuple(arguments.formats), arguments.layout, arguments.float16, arguments.int8_encoder, arguments.version

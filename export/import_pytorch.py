@@ -101,7 +101,7 @@ def convert(parts: Mapping[str, Weights], labels: Sequence[str] | None = None, *
       ExportError: the arrays are not those of the programs' networks.
     """
     from tf_ccvae.labels import Labels
-    from tf_ccvae.model import CCVAE
+    from tf_ccvae.models.ccvae import CCVAE
 
     try:
         encoder = _layers(parts["encoder"], "encoder.")
@@ -195,14 +195,14 @@ def import_run(
       trust_pickle: see `read`.
 
     Returns:
-      The `tf_ccvae.runs.Run`.
+      The `tf_ccvae.training.run_directory.Run`.
 
     Raises:
       ExportError: a file cannot be used.
       ConfigError, RunError: the settings or the run directory cannot be used.
     """
-    from tf_ccvae import runs
-    from tf_ccvae.config import Config
+    from tf_ccvae.settings import Config
+    from tf_ccvae.training import run_directory
 
     settings = Config() if config is None else Config.from_yaml(config)
     parts = {name: read(path, trust_pickle) for name, path in zip(PARTS, files, strict=True)}
@@ -220,7 +220,7 @@ def import_run(
     )
     height, _, channels = model.image_shape
     data = settings.data.model_copy(update={"image_size": height, "channels": channels})
-    run = runs.create(to, "imported")
+    run = run_directory.create(to, "imported")
     run.save_model(model)
     settings.model_copy(update={"name": "imported", "model": described, "data": data}).to_yaml(run.config)
     return run
@@ -248,11 +248,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = parser().parse_args(sys.argv[1:] if argv is None else argv)
         files = [getattr(arguments, name) for name in PARTS]
-        from tf_ccvae.startup import prepare
+        from tf_ccvae.support.startup import prepare
 
         prepare()
-        from tf_ccvae.config import ConfigError
-        from tf_ccvae.runs import RunError
+        from tf_ccvae.settings import ConfigError
+        from tf_ccvae.training.run_directory import RunError
 
         try:
             run = import_run(files, arguments.to, arguments.labels, arguments.config, arguments.trust_pickle)

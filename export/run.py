@@ -15,9 +15,10 @@ import numpy as np
 
 from export import FORMATS, LAYOUTS, verify
 from export.errors import ExportError
-from tf_ccvae import __version__, runs
-from tf_ccvae.files import write_json
-from tf_ccvae.model import CCVAE
+from tf_ccvae import __version__
+from tf_ccvae.models.ccvae import CCVAE
+from tf_ccvae.support.files import write_json
+from tf_ccvae.training import run_directory
 
 NEEDED = {  # modules that write and check a format
     "saved_model": ("tensorflow",),
@@ -117,7 +118,7 @@ def export_run(
     return manifest
 
 
-def load(run: Path) -> tuple[runs.Run, CCVAE]:
+def load(run: Path) -> tuple[run_directory.Run, CCVAE]:
     """A run and its model.
 
     Raises:
@@ -125,7 +126,7 @@ def load(run: Path) -> tuple[runs.Run, CCVAE]:
       RunError: there is no run or no model.
     """
     try:
-        loaded, model = runs.load(run)
+        loaded, model = run_directory.load(run)
     except (ValueError, OSError) as error:
         raise ExportError(f"{run / 'model.keras'}: not readable ({error}); train again") from error
     if not isinstance(model, CCVAE):
@@ -133,10 +134,10 @@ def load(run: Path) -> tuple[runs.Run, CCVAE]:
     return loaded, model
 
 
-def _images(run: runs.Run, model: CCVAE, images: Any, calibrate: bool) -> tuple[np.ndarray, np.ndarray]:
+def _images(run: run_directory.Run, model: CCVAE, images: Any, calibrate: bool) -> tuple[np.ndarray, np.ndarray]:
     """Real images to verify with, and training images to calibrate on (none if not asked for)."""
-    from tf_ccvae.commands import load_data
-    from tf_ccvae.config import Config
+    from tf_ccvae.programs.parser import load_data
+    from tf_ccvae.settings import Config
 
     if images is not None:
         return images, verify.checked_images(images, model.image_shape)

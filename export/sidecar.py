@@ -14,7 +14,7 @@ import numpy as np
 
 from export.signatures import Signature
 from tf_ccvae.labels import Label
-from tf_ccvae.model import CCVAE
+from tf_ccvae.models.ccvae import CCVAE
 
 FORMAT = 1  # raise it when a field changes its meaning
 SCHEMA = Path(__file__).with_name("ccvae.schema.json")

@@ -17,10 +17,9 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tf_ccvae import objective
-from tf_ccvae.distributions import value_mask
-from tf_ccvae.labels import MISSING
-from tf_ccvae.model import CCVAE
-from tf_ccvae.tilting import NEVER, Noise
+from tf_ccvae.labels import MISSING, value_mask
+from tf_ccvae.models.ccvae import CCVAE
+from tf_ccvae.objective.label_model import NEVER, Noise
 
 DRAWS = 256  # for q(y|x) of a categorical label with several latents, the only one without a one-dimensional integral
 Outputs = dict[str, tf.Tensor]

@@ -130,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def publish_command(given: argparse.Namespace) -> None:
     """Publishes a version or moves a label; see `serving.publish`."""
-    from tf_ccvae.startup import prepare
+    from tf_ccvae.support.startup import prepare
 
     prepare()
     from serving import publish
@@ -154,7 +154,7 @@ def triton_command(given: argparse.Namespace) -> None:
 def client_command(given: argparse.Namespace) -> None:
     """One command of the client; the API key is read from CCVAE_API_KEY, where no list of processes shows it."""
     if given.target.startswith("grpc"):
-        from tf_ccvae.startup import prepare
+        from tf_ccvae.support.startup import prepare
 
         prepare()
     from serving.client import CCVAEClient

@@ -26,7 +26,7 @@ from locust.env import Environment
 from serving.__main__ import Parser
 from serving.client import CCVAEClient
 from serving.errors import BadInput, ServingError
-from tf_ccvae.files import write_json
+from tf_ccvae.support.files import write_json
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 

@@ -22,7 +22,7 @@ from tensorflow_serving.config import file_system_storage_path_source_pb2, model
 from export import verify
 from export.errors import CheckError, ExportError
 from serving.errors import PublishError
-from tf_ccvae.files import write_text
+from tf_ccvae.support.files import write_text
 
 CONFIG = "models.config"
 WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"

@@ -10,7 +10,7 @@ import pytest
 
 from tf_ccvae.data.dataset import Dataset, Split
 from tf_ccvae.labels import Labels
-from tf_ccvae.startup import prepare
+from tf_ccvae.support.startup import prepare
 
 TINY_LABELS = Labels.of_binary(["Top", "Bright"])
 

@@ -8,9 +8,9 @@ import time
 import pytest
 
 from benchmarks import common, comparison, default_run, device_speed, step_profile
-from tf_ccvae import config as settings
+from tf_ccvae import settings
 from tf_ccvae.labels import Labels
-from tf_ccvae.model import CCVAE
+from tf_ccvae.models.ccvae import CCVAE
 
 HERE = {"processor": "x", "instructions": ["avx2"], "cores": 2, "gpus": [], "tensorflow": "2"}
 

@@ -6,15 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tf_ccvae import interventions, runs, training
+from tf_ccvae import interventions
 from tf_ccvae.data import avatars
+from tf_ccvae.training import measures, run_directory
 
 RUN = Path(__file__).resolve().parent.parent / "examples" / "pretrained" / "avatars"
 
 
 @pytest.fixture(scope="module")
 def model():
-    return runs.load(RUN)[1]
+    return run_directory.load(RUN)[1]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def faces():
 def test_it_reads_and_redraws_faces_as_well_as_its_results_say(model, faces):
     stated = json.loads((RUN / "results.json").read_text())["test"]
     assert stated["accuracy"] > 0.97 and stated["balanced_accuracy"] > 0.955 and stated["mean_absolute_error"] < 0.055
-    found = training.measure(model, faces)
+    found = measures.measure(model, faces)
     assert found["accuracy"] == pytest.approx(stated["accuracy"], abs=0.005)
     assert found["balanced_accuracy"] == pytest.approx(stated["balanced_accuracy"], abs=0.01)
     assert found["mean_absolute_error"] == pytest.approx(stated["mean_absolute_error"], rel=0.05)

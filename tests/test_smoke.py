@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests import processes
+from tf_ccvae.training import build
 
 ROOT = Path(__file__).resolve().parent.parent
 FEW_FACES = ("--data.examples", "240", "--training.epochs", "1")
@@ -186,9 +187,9 @@ def test_every_config_file_trains(name, tmp_path, tiny_folder):
 def test_every_config_file_for_data_from_elsewhere_takes_a_step_and_its_labels_can_be_set(
     name, tmp_path, monkeypatch, request
 ):
-    from tf_ccvae import config as settings
-    from tf_ccvae import intervene, runs, training
+    from tf_ccvae import intervene, settings
     from tf_ccvae.data import pipeline, sources
+    from tf_ccvae.training import run_directory
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     fixture, label = MADE_UP[name]
@@ -196,15 +197,15 @@ def test_every_config_file_for_data_from_elsewhere_takes_a_step_and_its_labels_c
     config = settings.parse(["--config", str(ROOT / "configs" / name), "--data.path", path, *FEW_WEIGHTS]).config
     dataset = sources.load(config.data, config.seed)
     settings.check_latents(config, dataset.labels)
-    model = training.build_model(config, dataset, dataset.train)
-    training.compile_model(model, config, steps=1)
+    model = build.build_model(config, dataset, dataset.train)
+    build.compile_model(model, config, steps=1)
     model.run_eagerly = True
     before = [np.array(weight) for weight in model.trainable_variables]
     batches = pipeline.training_batches(dataset.train, config.training.batch_size, steps=1, seed=0)
     assert np.isfinite(model.fit(batches, shuffle=False, verbose=0).history["loss"]).all()
     assert any((a != np.array(b)).any() for a, b in zip(before, model.trainable_variables, strict=True))
 
-    run = runs.create(tmp_path / "run", config.name)
+    run = run_directory.create(tmp_path / "run", config.name)
     config.to_yaml(run.config)
     run.save_model(model)
     assert intervene.main([str(run.path), "set", "0", "--label", label, "--out", str(tmp_path / "set.png")]) == 0

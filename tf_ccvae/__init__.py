@@ -9,12 +9,14 @@ from typing import Any
 
 import wrapt
 
-__version__ = "0.1.0"
+from tf_ccvae.support.version import __version__
+
+__all__ = ["__version__"]
 
 
 @wrapt.when_imported("keras")
 def _register_classes(keras: Any) -> None:
     # Keras may be imported by a module of ours that the model needs, and which then is not ready yet.
     with contextlib.suppress(ImportError):
-        import tf_ccvae.baselines
-        import tf_ccvae.model  # noqa: F401
+        import tf_ccvae.models.baselines
+        import tf_ccvae.models.ccvae  # noqa: F401

@@ -110,3 +110,15 @@ class Labels:
     def categorical(self) -> tuple[int, ...]:
         """Positions of the categorical labels."""
         return tuple(i for i, x in enumerate(self.items) if not x.binary)
+
+
+def value_mask(labels: Labels) -> np.ndarray:
+    """bool (labels, values): True where the label has that value."""
+    mask = [[v < label.values for v in range(labels.values)] for label in labels]
+    return np.array(mask, bool).reshape(len(labels), labels.values)
+
+
+def owner_matrix(labels: Labels) -> np.ndarray:
+    """float64 (characteristic, labels): 1 where the latent belongs to the label."""
+    owner = np.repeat(np.arange(len(labels)), [x.latents for x in labels])
+    return np.eye(len(labels))[owner]

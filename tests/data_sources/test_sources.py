@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tf_ccvae.config import Config
 from tf_ccvae.data import sources
 from tf_ccvae.data.dataset import SPLITS, DataError, Dataset, Split
 from tf_ccvae.labels import Labels
+from tf_ccvae.settings import Config
 
 
 @pytest.fixture(autouse=True)

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from tf_ccvae import runs
+from tf_ccvae.training import run_directory
 
 
 @pytest.fixture(scope="session")
 def model(exported):
     """The Keras model of the export."""
-    return runs.load(exported.run)[1]
+    return run_directory.load(exported.run)[1]
 
 
 @pytest.fixture(scope="session")

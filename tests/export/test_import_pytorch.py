@@ -9,7 +9,8 @@ from torch import nn
 
 from export import import_pytorch
 from export.run import Options, export_run
-from tf_ccvae import fit, interventions, runs
+from tf_ccvae import fit, interventions
+from tf_ccvae.training import run_directory
 
 SHARED = (nn.ReLU(), nn.Flatten())
 
@@ -107,11 +108,11 @@ def test_an_imported_run_is_exported(imported, tmp_path):
 
 
 def test_fit_trains_on_from_the_imported_weights(imported):
-    _, before = runs.load(imported)
+    _, before = run_directory.load(imported)
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 1), np.uint8)
     latents = interventions.encode(before, images)
     assert fit.main(["--resume", str(imported)]) == 0
-    _, after = runs.load(imported)
+    _, after = run_directory.load(imported)
     moved = np.abs(interventions.encode(after, images) - latents).max()
     assert 0 < moved < 1e-3
     assert np.isfinite(np.asarray(after.label_statistics.log_label_prior)).all()
@@ -129,7 +130,7 @@ def test_pickled_modules_need_an_explicit_yes(tmp_path, capsys):
     assert "encoder.pt: not a state dict" in line and "--trust-pickle" in line and line.count("\n") == 1
     assert not (tmp_path / "run").exists()
     assert import_pytorch.main([*arguments, "--trust-pickle"]) == 0
-    assert runs.load(tmp_path / "run")[1].labels.names == ("a", "b")
+    assert run_directory.load(tmp_path / "run")[1].labels.names == ("a", "b")
 
 
 def test_pickled_modules_are_read_without_the_classes_of_the_programs(tmp_path, monkeypatch):

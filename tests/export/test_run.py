@@ -12,10 +12,10 @@ from export import __main__ as program
 from export import sidecar, verify
 from export.errors import ExportError
 from export.run import Options, export_run
-from tf_ccvae import config as settings
-from tf_ccvae import fit, runs
-from tf_ccvae.baselines import M2, VAEClassifier
+from tf_ccvae import fit, settings
 from tf_ccvae.labels import Labels
+from tf_ccvae.models.baselines import M2, VAEClassifier
+from tf_ccvae.training import run_directory
 
 
 def call(*argv):
@@ -116,7 +116,7 @@ def test_runs_that_cannot_be_used_are_named(exported, tmp_path, capsys):
 
 @pytest.mark.parametrize("kind", [M2, VAEClassifier])
 def test_baselines_are_refused(exported, tmp_path, capsys, kind):
-    run = runs.create(tmp_path / "run", "x")
+    run = run_directory.create(tmp_path / "run", "x")
     shutil.copy(exported.run / "config.yaml", run.config)
     run.save_model(kind((28, 28, 1), labels=Labels.of_binary(["a"]), latents=3, widths=(4, 4, 4), hidden=8))
     line = refused(capsys, run.path, "--to", tmp_path / "to")

@@ -58,7 +58,7 @@ def test_describe_says_what_the_labels_and_images_are(loaded, exported):
 
 
 def test_no_matrix_is_repeated_over_a_batch_in_a_product(exported):
-    """TensorFlow Serving would compute it with the kernel that overwrites memory; see `tf_ccvae.tilting.product`."""
+    """TensorFlow Serving would compute it by the kernel that overwrites memory; see `label_model.product`."""
     found = operations(exported.folder / "saved_model" / "1")
     assert "MatMul" in found and not {name for name in found if "BatchMatMul" in name}
 

@@ -11,7 +11,7 @@ from export import onnx as onnx_format
 from export.signatures import Uses, as_float32, of_format, table
 from tf_ccvae import interventions
 from tf_ccvae.labels import MISSING, Label, Labels
-from tf_ccvae.model import CCVAE
+from tf_ccvae.models.ccvae import CCVAE
 
 ON_AND_OFF = np.array([[1, 0]] * 64, np.int32)
 FIRST = np.array([[True, False]] * 64)

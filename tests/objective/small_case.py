@@ -7,8 +7,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tf_ccvae import objective
-from tf_ccvae.distributions import positive
 from tf_ccvae.labels import MISSING, Label, Labels
+from tf_ccvae.models.posterior import positive
 
 tfd = tfp.distributions
 

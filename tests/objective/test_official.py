@@ -9,8 +9,8 @@ from tensorflow_probability import distributions as tfd
 
 from tests.objective.small_case import PATTERNS, THREE_BINARY, some_image, some_noise, some_parameters, terms_of, tiled
 from tf_ccvae import objective
-from tf_ccvae.distributions import positive
 from tf_ccvae.labels import Labels
+from tf_ccvae.models.posterior import positive
 
 TRAINED = (
     "loc",

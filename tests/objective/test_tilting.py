@@ -7,8 +7,9 @@ import tensorflow_probability as tfp
 
 from tests.objective.brute_force import log_classifier, log_sum_exp, standard_grid
 from tests.objective.small_case import ABC, EVERYTHING, label_model, posterior_of, some_noise, some_parameters, tiled
-from tf_ccvae import objective, tilting
+from tf_ccvae import objective
 from tf_ccvae.labels import Label, Labels
+from tf_ccvae.objective import tilting
 
 tfd = tfp.distributions
 

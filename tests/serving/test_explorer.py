@@ -22,9 +22,9 @@ from PIL import Image
 from export.run import Options, export_run
 from serving import explore
 from tests.conftest import made_once
-from tf_ccvae import runs
 from tf_ccvae.data import avatars
 from tf_ccvae.data.folder import read_image
+from tf_ccvae.training import run_directory
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPLORER = ROOT / "serving" / "explorer"
@@ -138,7 +138,7 @@ def test_unit_tests(page):
 def test_page_on_the_export_of_the_default_run(page, explored, tmp_path):
     faces = avatars.load(examples=240).train.images[:64]
     export_run(PRETRAINED, tmp_path / "export", Options(formats=("onnx",)), np.asarray(faces))
-    expected = expectation(tmp_path / "export", runs.load(PRETRAINED)[1], tmp_path)
+    expected = expectation(tmp_path / "export", run_directory.load(PRETRAINED)[1], tmp_path)
     end_to_end(explored(tmp_path / "export"), expected)
 
 

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tf_ccvae import config as settings
-from tf_ccvae.config import ConfigError
-from tf_ccvae.startup import prepare
+from tf_ccvae import settings
+from tf_ccvae.settings import ConfigError
+from tf_ccvae.support.startup import prepare
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,10 +67,10 @@ def run_command(command: settings.Command, folder: Path) -> None:
     """Loads the data, counts, writes and prints; see `tf_ccvae.data.inspection`."""
     from rich.console import Console
 
-    from tf_ccvae import figures
     from tf_ccvae.data import inspection, sources
     from tf_ccvae.data.pipeline import hide_labels
-    from tf_ccvae.files import write_json
+    from tf_ccvae.support import figures
+    from tf_ccvae.support.files import write_json
 
     config = command.config
     dataset = sources.load(config.data, config.seed, progress=True)

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tf_ccvae.data.dataset import DataError
-from tf_ccvae.files import write_json
+from tf_ccvae.support.files import write_json
 
 VERSION = 1  # of all caches: raise it when the same source gives other pixels or labels
 CHUNK = 2048  # rows

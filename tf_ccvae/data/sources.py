@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from tf_ccvae.config import Data
 from tf_ccvae.data.dataset import DataError, Dataset
+from tf_ccvae.settings import Data
 
 # Sources are imported when they are asked for: some need packages or much time.
 

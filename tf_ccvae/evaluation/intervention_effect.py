@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from tf_ccvae import interventions
-from tf_ccvae.base import LabelledVAE
 from tf_ccvae.evaluation.intervals import label_means
 from tf_ccvae.evaluation.judge import Judge
 from tf_ccvae.labels import MISSING, Labels
+from tf_ccvae.models.labelled_vae import LabelledVAE
 
 
 def edit_probabilities(model: LabelledVAE, latents: np.ndarray, judge: Judge, mode: str = "transport") -> np.ndarray:

@@ -16,9 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_ccvae.data.dataset import Dataset, Split
-from tf_ccvae.distributions import value_mask
-from tf_ccvae.files import replacing, write_json
-from tf_ccvae.labels import MISSING, Labels
+from tf_ccvae.labels import MISSING, Labels, value_mask
+from tf_ccvae.support.files import replacing, write_json
 
 EPOCHS = 5
 BATCH = 64

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_ccvae import training
-from tf_ccvae.base import TERMS, LabelledVAE
 from tf_ccvae.data.dataset import Split
 from tf_ccvae.evaluation.intervals import label_means
+from tf_ccvae.models.labelled_vae import TERMS, LabelledVAE
+from tf_ccvae.training import measures
 
 MEASURES = ("mean_absolute_error", "psnr", "ssim")
 
@@ -41,5 +41,5 @@ def measure(model: LabelledVAE, split: Split, rebuilt: np.ndarray, seed: int = 0
     """Image measures with intervals, and the means of the bound's terms over the split, counted exactly."""
     values = per_image(np.asarray(split.images), rebuilt)
     summary = label_means(values, np.ones_like(values), MEASURES, seed)["labels"]
-    measured = training.measure(model, split)
+    measured = measures.measure(model, split)
     return {**summary, "terms": {name: measured[name] for name in TERMS}}

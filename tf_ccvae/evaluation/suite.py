@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_ccvae import interventions, label_settings
-from tf_ccvae.base import LabelledVAE
+from tf_ccvae import interventions
 from tf_ccvae.data.dataset import Dataset
 from tf_ccvae.evaluation import (
     classification,
@@ -18,7 +17,9 @@ from tf_ccvae.evaluation import (
     within_label_capture,
 )
 from tf_ccvae.evaluation.judge import Judge
+from tf_ccvae.interventions import values_by_name
 from tf_ccvae.labels import MISSING
+from tf_ccvae.models.labelled_vae import LabelledVAE
 
 GENERATED = 2000  # images for Fréchet distances
 POINT_SCALE = 1e-6  # of a posterior that is a point
@@ -115,7 +116,7 @@ def evaluate(
     )
 
     report("generated images")
-    asked = label_settings.choose_values(model, {}, generated, seed)
+    asked = values_by_name.choose_values(model, {}, generated, seed)
     made = interventions.generate(model, asked, seed)
     results["generation"] = generation.measure(
         labels,

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from tf_ccvae import interventions
-from tf_ccvae.base import LabelledVAE
 from tf_ccvae.evaluation.intervals import label_means
 from tf_ccvae.evaluation.judge import Judge
 from tf_ccvae.labels import MISSING, Labels
+from tf_ccvae.models.labelled_vae import LabelledVAE
 
 
 def choose_donors(truth: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -27,9 +27,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tf_ccvae import interventions
-from tf_ccvae.base import LabelledVAE
 from tf_ccvae.evaluation.intervals import combine
 from tf_ccvae.evaluation.judge import Judge
+from tf_ccvae.models.labelled_vae import LabelledVAE
 
 NEIGHBOURS = 15
 FOLDS = 5

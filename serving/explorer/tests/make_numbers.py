@@ -12,15 +12,16 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
-from tf_ccvae.startup import prepare
+from tf_ccvae.support.startup import prepare
 
 prepare()
 
 from export import sidecar, signatures  # noqa: E402  after TensorFlow's environment is set
-from tf_ccvae import interventions, label_settings  # noqa: E402
+from tf_ccvae import interventions  # noqa: E402
 from tf_ccvae.data.folder import read_image  # noqa: E402
+from tf_ccvae.interventions import values_by_name  # noqa: E402
 from tf_ccvae.labels import Label, Labels  # noqa: E402
-from tf_ccvae.model import CCVAE  # noqa: E402
+from tf_ccvae.models.ccvae import CCVAE  # noqa: E402
 from tf_ccvae.objective import Noise  # noqa: E402
 
 NUMBERS = Path(__file__).with_name("numbers.json")
@@ -98,8 +99,8 @@ def swap_case(model: CCVAE, latents: np.ndarray, labels: list[int]) -> dict[str,
 def choose_case(model: CCVAE, settings: dict[str, Any]) -> dict[str, Any]:
     """Values that are drawn, with the uniform numbers they were drawn by."""
     count, seed = 20, 5
-    values = label_settings.choose_values(model, settings, count, seed)
-    given, asked = label_settings.label_values(model, settings)
+    values = values_by_name.choose_values(model, settings, count, seed)
+    given, asked = values_by_name.label_values(model, settings)
     random = np.random.default_rng(seed)
     uniform = np.concatenate([random.random((count, 1)) for _ in range(int((~asked).sum()))], axis=1)
     wanted = [int(v) if a else None for v, a in zip(given, asked, strict=True)]

@@ -1,0 +1,68 @@
+"""Counts and means are exact over batches of any size."""
+
+import numpy as np
+import pytest
+
+from tf_ccvae.labels import Label, Labels
+from tf_ccvae.models.counting import LabelCounts, Sum, predicted_values
+
+LABELS = Labels((Label("a"), Label("b", ("x", "y", "z"))))
+
+
+@pytest.fixture
+def counted():
+    """Two uneven batches with a known answer; -1 is missing."""
+    metric = LabelCounts(LABELS)
+    values = np.array([[0, 0], [0, 1], [0, 2], [1, 2], [1, -1], [-1, 2]])
+    predicted = np.array([[0, 0], [0, 0], [1, 2], [1, 2], [1, 0], [0, 1]])
+    for rows in (slice(0, 1), slice(1, 6)):
+        metric.update_state(values[rows], values[rows] >= 0, predicted[rows])
+    return metric
+
+
+def test_accuracy_counts_observed_labels_over_all_batches(counted):
+    # a: 4 of 5 right; b: 0->0 right, 1->0 wrong, 2->2 right twice, 2->1 wrong: 3 of 5
+    assert float(counted.accuracy()) == pytest.approx(7 / 10)
+
+
+def test_balanced_accuracy_is_the_mean_over_labels_of_the_mean_over_values(counted):
+    a = (2 / 3 + 1) / 2
+    b = (1 + 0 + 2 / 3) / 3
+    assert float(counted.balanced_accuracy()) == pytest.approx((a + b) / 2)
+    assert counted.per_label()["a"] == pytest.approx(
+        {"accuracy": 0.8, "balanced_accuracy": a, "majority": 0.6, "examples": 5}
+    )
+    assert counted.per_label()["b"]["balanced_accuracy"] == pytest.approx(b)
+
+
+def test_result_names_the_measures_of_every_label(counted):
+    result = {name: float(value) for name, value in counted.result().items()}
+    assert set(result) == {
+        *("accuracy", "accuracy_a", "accuracy_b"),
+        *("balanced_accuracy", "balanced_accuracy_a", "balanced_accuracy_b"),
+    }
+    assert (result["accuracy_a"], result["accuracy_b"]) == pytest.approx((0.8, 0.6))
+
+
+def test_a_value_that_never_occurs_is_left_out_of_balanced_accuracy():
+    metric = LabelCounts(LABELS)
+    metric.update_state(np.array([[1, 0]]), np.array([[True, False]]), np.array([[1, 0]]))
+    assert float(metric.balanced_accuracy()) == 1.0
+
+
+def test_no_observed_label_gives_zero_not_nan():
+    metric = LabelCounts(LABELS)
+    assert float(metric.accuracy()) == float(metric.balanced_accuracy()) == 0.0
+    assert metric.per_label()["a"]["accuracy"] == 0.0
+
+
+def test_means_weigh_examples_not_batches():
+    metric = Sum(("first", "second"))
+    metric.update_state({"first": np.ones(1), "second": np.zeros(1)})
+    metric.update_state({"first": np.zeros(3), "second": np.full(3, 2.0)})
+    assert {k: float(v) for k, v in metric.result().items()} == pytest.approx({"first": 0.25, "second": 1.5})
+
+
+def test_prediction_never_picks_a_value_that_a_label_does_not_have():
+    log_marginals = np.log([[[0.2, 0.8, 1.0], [0.1, 0.2, 0.7]]]).astype(np.float32)
+    np.testing.assert_array_equal(predicted_values(log_marginals, LABELS), [[1, 2]])

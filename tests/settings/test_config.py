@@ -1,0 +1,433 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tf_ccvae.labels import Labels
+from tf_ccvae.settings import Config, ConfigError, check_data, check_latents, parse, read
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = "avatars, folder, celeba, chexpert, mnist, fashion_mnist, tfds:<name>, huggingface:<name or folder>"
+
+
+def refusal(capsys, *argv):
+    """The one line that `read` prints when it refuses `argv`."""
+    with pytest.raises(SystemExit) as stopped:
+        read(argv)
+    printed = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert printed.out == ""
+    assert printed.err.endswith("\n") and printed.err.count("\n") == 1
+    return printed.err.rstrip("\n")
+
+
+@pytest.fixture
+def yaml_file(tmp_path, monkeypatch):
+    """Writes settings into x.yaml in the current directory and returns its name."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(text):
+        Path("x.yaml").write_text(text)
+        return "x.yaml"
+
+    return write
+
+
+# What is accepted.
+
+
+def test_default_file_gives_the_avatars_run():
+    command = read([])
+    assert command.config.name == "avatars"
+    assert command.config.data.name == "avatars"
+    assert command.run_dir is None and command.resume is None
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda file: file.name)
+def test_every_config_in_the_repository_loads(file):
+    assert Config.from_yaml(file) != Config()
+
+
+def test_defaults_without_a_file_equal_those_of_an_empty_file(yaml_file):
+    assert Config.from_yaml(yaml_file("# nothing\n")) == Config()
+
+
+def test_command_line_comes_before_file_and_file_before_defaults(yaml_file):
+    file = yaml_file("training: {epochs: 7, batch_size: 8}\n")
+    training = read(["--config", file, "--training.epochs", "3"]).config.training
+    assert (training.epochs, training.batch_size, training.learning_rate) == (3, 8, 1e-3)
+
+
+def test_last_of_two_equal_arguments_counts():
+    assert read(["--seed", "1", "--seed", "2"]).config.seed == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("[32, 64]", (32, 64)), ("32,64", (32, 64)), ("128", (128,)), ("[]", ())],
+)
+def test_encoder_widths_on_the_command_line(text, value):
+    assert read(["--model.encoder-widths", text]).config.model.encoder_widths == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("[Smiling, Young]", ("Smiling", "Young")),
+        ("Smiling,Young", ("Smiling", "Young")),
+        ("Pleural Effusion", ("Pleural Effusion",)),
+        ("[No, 5, 1e3]", ("No", "5", "1e3")),
+        ("['a, b', c]", ("a, b", "c")),
+        ("[]", ()),
+    ],
+)
+def test_label_names_on_the_command_line(text, value):
+    assert read(["--data.label-names", text]).config.data.label_names == value
+
+
+@pytest.mark.parametrize("name", ["celeba", "mnist", "fashion_mnist", "tfds:oxford_flowers102", "huggingface:a/b-c"])
+def test_names_of_data_that_are_accepted(yaml_file, name):
+    assert read(["--data.name", name]).config.data.name == name
+    assert Config.from_yaml(yaml_file(f"data: {{name: '{name}'}}\n")).data.name == name
+
+
+@pytest.mark.parametrize(
+    ("argument", "text", "value"),
+    [
+        ("training.learning_rate", "1e-4", 1e-4),
+        ("training.learning_rate", "1", 1.0),
+        ("training.clip_norm", "null", None),
+        ("training.clip_norm", "5", 5.0),
+        ("training.jit", "true", True),
+        ("training.jit", "auto", "auto"),
+        ("data.image_size", "28", 28),
+        ("data.labelled_share", "auto", "auto"),
+        ("data.labelled_share", "0.5", 0.5),
+        ("model.likelihood_scale", "learned", "learned"),
+    ],
+)
+def test_values_mean_the_same_on_the_command_line_and_in_a_file(yaml_file, argument, text, value):
+    section, name = argument.split(".")
+    option = f"--{argument.replace('_', '-')}"
+    for config in (
+        read([option, text]).config,
+        read([f"{option}={text}"]).config,
+        Config.from_yaml(yaml_file(f"{section}:\n  {name}: {text}\n")),
+    ):
+        got = getattr(getattr(config, section), name)
+        assert got == value and type(got) is type(value)
+
+
+def test_yaml_round_trip_keeps_every_setting(tmp_path):
+    config = Config.model_validate(
+        {
+            "name": "1e3",
+            "seed": 5,
+            "data": {
+                "name": "folder",
+                "images": "a/b",
+                "labels": "c.csv",
+                "image_size": 28,
+                "labelled_share": 0.25,
+                "label_names": ["No", "5", "a, b"],
+            },
+            "model": {"encoder_widths": [8, 16], "likelihood_scale": "learned"},
+            "training": {"learning_rate": 1e-7, "clip_norm": 2.5, "early_stopping": 4, "jit": True},
+        }
+    )
+    config.to_yaml(tmp_path / "config.yaml")
+    assert Config.from_yaml(tmp_path / "config.yaml") == config
+    assert [file.name for file in tmp_path.iterdir()] == ["config.yaml"]
+
+
+def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    file = tmp_path / "config.yaml"
+    Config(seed=1).to_yaml(file)
+
+    def broken(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", broken)
+    with pytest.raises(OSError, match="disk full"):
+        Config(seed=2).to_yaml(file)
+    assert Config.from_yaml(file).seed == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["config.yaml"]
+
+
+def test_settings_cannot_change():
+    with pytest.raises(ValueError, match="frozen"):
+        Config().seed = 3
+
+
+def test_run_name_is_the_stem_of_the_file_unless_given(yaml_file, tmp_path):
+    (tmp_path / "my run.yaml").write_text("seed: 1\n")
+    assert read(["--config", "my run.yaml"]).config.name == "my-run"
+    assert read(["--config", yaml_file("name: first\n")]).config.name == "first"
+    assert read(["--config", "x.yaml", "--name", "second"]).config.name == "second"
+
+
+def test_run_dir_is_not_part_of_the_settings():
+    command = read(["--run-dir", "somewhere"])
+    assert command.run_dir == Path("somewhere")
+    assert "run_dir" not in command.config.dump()
+
+
+def test_resume_reads_the_settings_of_the_run_and_overrides_them(tmp_path):
+    Config(name="old", seed=9).to_yaml(tmp_path / "config.yaml")
+    command = read(["--resume", str(tmp_path), "--training.epochs", "50"])
+    assert command.resume == tmp_path
+    assert (command.config.name, command.config.seed, command.config.training.epochs) == ("old", 9, 50)
+
+
+def test_paths_are_relative_to_the_current_directory(yaml_file, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels.csv").write_text("file,smile\n")
+    (tmp_path / "configs").mkdir()
+    Path("configs/x.yaml").write_text("data: {name: folder, images: images, labels: labels.csv}\n")
+    assert read(["--config", "configs/x.yaml"]).config.data.images == Path("images")
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (
+            ["--data.labeled-fraction", "0.05"],
+            "--data.labeled-fraction: unknown setting; did you mean --data.labelled-fraction?",
+        ),
+        (
+            ["--data.labeled-fraction=0.05"],
+            "--data.labeled-fraction: unknown setting; did you mean --data.labelled-fraction?",
+        ),
+        (
+            ["--training.batch_size", "8"],
+            "--training.batch_size: unknown setting; did you mean --training.batch-size?",
+        ),
+        (["--epochs", "3"], "--epochs: unknown setting; did you mean --training.epochs?"),
+        (["--training.epoch", "3"], "--training.epoch: unknown setting; did you mean --training.epochs?"),
+        (["--rundir", "x"], "--rundir: unknown setting; did you mean --run-dir?"),
+        (["--xyzzy", "3"], "--xyzzy: unknown setting; --help lists all settings"),
+        (["train"], "train: not a setting; settings are written --training.epochs 10"),
+        (["--training.epochs", "ten"], "--training.epochs: 'ten' is not an integer"),
+        (["--training.epochs", "2.5"], "--training.epochs: '2.5' is not an integer"),
+        (["--training.epochs", "true"], "--training.epochs: 'true' is not an integer"),
+        (["--training.epochs", "{"], "--training.epochs: '{' is not an integer"),
+        (["--training.epochs", "0"], "--training.epochs: must be at least 1, got 0"),
+        (["--training.epochs"], "--training.epochs: a value is missing"),
+        (["--training.jit", "3"], "--training.jit: '3' is not true or false or auto"),
+        (["--training.learning-rate", "fast"], "--training.learning-rate: 'fast' is not a number"),
+        (["--training.learning-rate", ".inf"], "--training.learning-rate: '.inf' is not a finite number"),
+        (["--training.clip-norm", "0"], "--training.clip-norm: must be above 0, got 0"),
+        (["--training.clip-norm", "none"], "--training.clip-norm: 'none' is not a number or null"),
+        (["--data.labelled-fraction", "1.5"], "--data.labelled-fraction: must be at most 1, got 1.5"),
+        (["--data.missing-rate", "1"], "--data.missing-rate: must be below 1, got 1"),
+        (
+            ["--data.labelled-share", "aut"],
+            "--data.labelled-share: 'aut' is not a number or auto; did you mean auto?",
+        ),
+        (["--data.labelled-share", "1"], "--data.labelled-share: must be below 1, got 1"),
+        (["--data.image-size", "65"], "--data.image-size: '65' is not one of 28, 32, 64, 128"),
+        (["--data.examples", "100"], "--data.examples: must be at least 120, got 100"),
+        (
+            ["--model.likelihood", "gausian"],
+            "--model.likelihood: 'gausian' is not one of laplace, gaussian, bernoulli, continuous_bernoulli; "
+            "did you mean gaussian?",
+        ),
+        (
+            ["--model.encoder-widths", "[32, wide]"],
+            "--model.encoder-widths: '[32, wide]' is not a list of integers such as [32, 64]",
+        ),
+        (["--model.encoder-widths", "32,0"], "--model.encoder-widths: must be at least 1, got 32,0"),
+        (["--seed", "-1"], "--seed: must be at least 0, got -1"),
+        (["--name", "a/b"], "--name: 'a/b' may only hold letters, digits, '.', '_' and '-'"),
+        (["--config", "missing.yaml"], "--config: missing.yaml: no such file"),
+        (["--resume", "missing"], "--resume: missing/config.yaml: no such file"),
+        (["--resume", "a", "--run-dir", "b"], "--run-dir: cannot be given together with --resume"),
+        (["--resume", "a", "--config", "b"], "--config: cannot be given together with --resume"),
+        (
+            ["--data.name", "folder"],
+            "--data.images: missing; --data.name folder needs --data.images, --data.labels",
+        ),
+        (["--data.name", "foldr"], f"--data.name: 'foldr' is not one of {SOURCES}; did you mean folder?"),
+        (
+            ["--data.name", "fashion-mnist"],
+            f"--data.name: 'fashion-mnist' is not one of {SOURCES}; did you mean fashion_mnist?",
+        ),
+        (["--data.name", "tfds:"], f"--data.name: 'tfds:' is not one of {SOURCES}; did you mean tfds:<name>?"),
+        (["--data.name", "chexpert"], "--data.path: missing; --data.name chexpert needs --data.path"),
+        (
+            ["--data.name", "chexpert", "--data.path", "gone"],
+            f"--data.path: gone: no such folder (current directory: {Path.cwd()})",
+        ),
+        (
+            ["--data.name", "celeba", "--data.path", "gone"],
+            f"--data.path: gone: no such folder (current directory: {Path.cwd()})",
+        ),
+        (
+            ["--data.path", "."],
+            "--data.path: not used with --data.name avatars; "
+            "set --data.name one of celeba, chexpert, mnist, fashion_mnist, tfds, huggingface",
+        ),
+        (
+            ["--data.name", "celeba", "--data.uncertain", "positive"],
+            "--data.uncertain: not used with --data.name celeba; set --data.name chexpert",
+        ),
+        (
+            ["--data.uncertain", "postive"],
+            "--data.uncertain: 'postive' is not one of missing, positive, negative; did you mean positive?",
+        ),
+        (
+            ["--data.label-names", "[{a: b}]"],
+            "--data.label-names: '[{a: b}]' is not a list of names such as [Smiling, Young]",
+        ),
+        (
+            ["--data.images", "photos"],
+            "--data.images: not used with --data.name avatars; set --data.name folder",
+        ),
+        (
+            ["--data.labels", "labels.csv"],
+            "--data.labels: not used with --data.name avatars; set --data.name folder",
+        ),
+    ],
+)
+def test_wrong_command_line_gives_one_line_that_names_the_argument(capsys, argv, line):
+    assert refusal(capsys, *argv) == f"error: {line}"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("training: {epoch: 3}", "training.epoch: unknown setting; did you mean training.epochs?"),
+        ("epochs: 3", "epochs: unknown setting; did you mean training.epochs?"),
+        (
+            "data: {labelled-fraction: 1}",
+            "data.labelled-fraction: unknown setting; did you mean data.labelled_fraction?",
+        ),
+        ("trainning: {epochs: 3}", "trainning: unknown setting; did you mean training?"),
+        ("1: 2", "1: unknown setting; --help lists all settings"),
+        ("training: {epochs: ten}", "training.epochs: 'ten' is not an integer"),
+        ("training: {epochs: '10'}", "training.epochs: '10' is not an integer"),
+        ("training: {epochs: true}", "training.epochs: true is not an integer"),
+        ("training: {epochs: [1]}", "training.epochs: [1] is not an integer"),
+        ("training: {epochs: 0}", "training.epochs: must be at least 1, got 0"),
+        ("training: 3", "training: 3 is not a group of settings"),
+        ("seed: {a: 1}", 'seed: {"a": 1} is not an integer'),
+        ("seed: 2020-01-01", "seed: '2020-01-01' is not an integer"),
+        ("name: 3", "name: 3 is not text"),
+        ("data: {images: 3}", "data.images: 3 is not a path or null"),
+        ("data: {label_names: Smiling}", "data.label_names: 'Smiling' is not a list of names such as [Smiling, Young]"),
+        ("data: {label_names: [1]}", "data.label_names: [1] is not a list of names such as [Smiling, Young]"),
+        ("data: {name: chexpert, path: x.yaml}", "data.path: x.yaml: no such folder"),
+        ("data: {name: 3}", f"data.name: 3 is not one of {SOURCES}"),
+        (
+            "model: {likelihood: laplac}",
+            "model.likelihood: 'laplac' is not one of laplace, gaussian, bernoulli, continuous_bernoulli; "
+            "did you mean laplace?",
+        ),
+        ("seed: 1\nseed: 2", "line 2: seed is given twice"),
+        ("seed: 1\nmodel: {latents: [3\ntraining: {}", "line 3: expected ',' or ']', but got ':'"),
+        ("seed: 1\nname: !!python/name:os.system x", "line 2: could not determine a constructor for the tag"),
+        ("seed: &a [*a]", "holds more than names, numbers, lists and groups"),
+        ("just words", "must hold settings, one a line, such as 'seed: 0'"),
+        ("data: {name: folder, labels: x.csv}", None),
+        ("data: {name: folder, images: no, labels: x.csv}", "data.images: false is not a path or null"),
+        ("data: {name: folder, images: none, labels: x.csv}", "data.images: none: no such folder"),
+        ("data: {name: folder, images: ., labels: x.csv}", "data.labels: x.csv: no such file"),
+        (
+            "data: {name: folder, images: ., labels: x.yaml, validation_fraction: 0.5, test_fraction: 0.5}",
+            "data.validation_fraction: together with data.test_fraction must leave examples for training",
+        ),
+        ("data: {images: a}", "data.images: not used with --data.name avatars; set --data.name folder"),
+    ],
+)
+def test_wrong_file_gives_one_line_that_names_file_and_setting(capsys, yaml_file, text, line):
+    printed = refusal(capsys, "--config", yaml_file(text + "\n"))
+    if line is None:
+        assert printed == "error: --data.images: missing; --data.name folder needs --data.images, --data.labels"
+    else:
+        assert printed.startswith(f"error: x.yaml: {line}")
+
+
+def test_wrong_argument_on_top_of_a_good_file_names_the_argument(capsys, yaml_file):
+    file = yaml_file("data: {name: folder, images: ., labels: x.yaml}\n")
+    assert refusal(capsys, "--config", file, "--data.images", "gone").startswith("error: --data.images: gone: no such")
+
+
+def test_file_that_is_not_text_is_refused(capsys, tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_bytes(b"\xff\xfe\x00")
+    assert refusal(capsys, "--config", str(file)) == f"error: {file}: not a text file in UTF-8"
+
+
+def test_control_characters_in_a_file_are_refused_in_one_line(capsys, yaml_file):
+    assert refusal(capsys, "--config", yaml_file("name: \x01\n")).startswith("error: x.yaml: unacceptable character")
+
+
+def test_parse_raises_what_read_prints():
+    with pytest.raises(ConfigError, match=r"--training\.epochs: 'ten' is not an integer"):
+        parse(["--training.epochs", "ten"])
+
+
+def test_saved_run_can_be_read_where_its_data_are_not(yaml_file):
+    config = Config.from_yaml(yaml_file("data: {name: folder, images: gone, labels: gone.csv}\n"))
+    with pytest.raises(ConfigError, match=r"data\.images: gone: no such folder"):
+        check_data(config)
+
+
+def test_too_few_latents_for_the_labels_are_refused():
+    config = Config.model_validate({"model": {"latents": 5, "latents_per_label": 2}})
+    check_latents(config, Labels.of_binary(["a", "b"]))
+    with pytest.raises(ConfigError, match=r"model\.latents: 5 is too small for 3 labels .* at least 6"):
+        check_latents(config, Labels.of_binary(["a", "b", "c"]))
+
+
+# The command line as a program.
+
+
+def run(*argv):
+    code = "import sys; from tf_ccvae.settings import read; print(read(sys.argv[1:], 'fit').config.dump())"
+    code += "; assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    return subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+def test_program_prints_one_line_and_exits_with_2():
+    done = run("--data.labeled-fraction", "0.05")
+    assert done.returncode == 2
+    assert done.stderr == ("error: --data.labeled-fraction: unknown setting; did you mean --data.labelled-fraction?\n")
+    assert done.stdout == ""
+
+
+def test_program_reads_settings_without_tensorflow():
+    done = run("--training.epochs", "2")
+    assert done.returncode == 0, done.stderr
+    assert "epochs: 2\n" in done.stdout
+
+
+def test_help_lists_every_setting_with_type_default_and_description(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        read(["--help"])
+    text = capsys.readouterr().out
+    assert stopped.value.code == 0
+    assert max(len(line) for line in text.splitlines()) <= 100
+    words = " ".join(text.split())
+    for section, settings in [("", Config), *((f"{k}.", type(v)) for k, v in Config())]:
+        for name, field in getattr(settings, "model_fields", {}).items():
+            if f"{section}{name}" in ("data", "model", "objective", "training", "export", "tracking"):
+                continue
+            assert f"--{section}{name.replace('_', '-')} " in text
+            assert field.description and field.description in words
+    assert words.count("(default: ") == text.count("  --") - len(["--version"])
+    assert "--data.labelled-share {float,auto}" in text
+    assert "(default: None)" not in words
+
+
+def test_version(capsys):
+    from tf_ccvae import __version__
+
+    with pytest.raises(SystemExit) as stopped:
+        read(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"tf_ccvae {__version__}\n"

@@ -1,0 +1,46 @@
+"""What both baselines share: the terms of their bounds, and a layer for p(y)."""
+
+from typing import Any
+
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tf_ccvae.labels import Labels
+from tf_ccvae.models.label_statistics import LabelStatistics
+from tf_ccvae.models.labelled_vae import LabelledVAE
+from tf_ccvae.objective import Terms, style_divergence
+from tf_ccvae.objective.characteristics import settle
+
+
+class JointTerms(Terms):
+    """Terms of a bound on log p(x, y_O) in which log q(y_O|x) has no part; `label_marginal` enters the loss alone."""
+
+    @property
+    def bound(self) -> tf.Tensor:
+        """The evidence lower bound, (batch,)."""
+        per_label = tf.reduce_sum(self.characteristic + self.label_prior, axis=1)
+        return self.reconstruction - self.style_divergence + per_label
+
+
+def standard_divergence(posterior: tfd.Normal) -> tf.Tensor:
+    """KL(q(z|x) || N(0, I)) of all latents, (batch,)."""
+    return style_divergence(posterior, Labels(()))
+
+
+class Baseline(LabelledVAE):
+    """A `LabelledVAE` whose p(y) stands in a layer of its own; the arguments are the same."""
+
+    def __init__(self, *arguments: Any, **keywords: Any):
+        super().__init__(*arguments, **keywords)
+        self.statistics = LabelStatistics(self.labels, name="labels")
+        self.statistics.build()
+
+    @property
+    def label_statistics(self) -> LabelStatistics:
+        return self.statistics
+
+    def settled(self, current: Any, values: Any, asked: Any, consistent: bool) -> tf.Tensor:
+        """The values of all labels after the asked ones are set; see `characteristics.settle`."""
+        statistics = self.statistics
+        incompatible = statistics.incompatible if consistent else None
+        return settle(current, values, asked, self.labels, statistics.log_label_prior, incompatible)

@@ -1,0 +1,101 @@
+"""p(z_i | y_i), the conditional prior, and q(y_i | z_i), the classifier on a label's own latents.
+
+Both compute in float32 whatever the precision of the networks around them. Tables over label values are padded to the
+largest number of values of any label; `labels.value_mask` says what is padding.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tf_ccvae.labels import Labels, owner_matrix, value_mask
+from tf_ccvae.models.label_statistics import LabelStatistics
+from tf_ccvae.models.posterior import positive
+
+
+@keras.saving.register_keras_serializable("tf_ccvae")
+class LabelDistributions(LabelStatistics):
+    """Everything that ties labels to their characteristic latents: p(z_i | y_i), q(y_i | z_i) and p(y_i).
+
+    p(z_i | y_i = v) = N(prior_loc[v], positive(prior_raw_scale[v])) is learned per value. q(y_i | z_i) is a linear
+    classifier that sees z_i alone: logit_v = kernel_v . z_i + bias_v, with logit_0 = 0, so that a binary label is a
+    categorical one with two values. p(y_i) is fixed, see `LabelStatistics`.
+
+    Args:
+      labels: what the labels are (or their config).
+      separation: distance between the first and last value's initial prior mean, centred on 0.
+      pace: the prior's parameters are held divided by this. Adam's steps do not depend on a parameter's size, so the
+        prior moves this many times faster than the rest, and keeps up with the encoder.
+    """
+
+    def __init__(
+        self, labels: Labels | list[dict[str, Any]], separation: float = 2.0, pace: float = 1.0, **kwargs: Any
+    ):
+        super().__init__(labels, **kwargs)
+        self.separation = separation
+        self.pace = pace
+
+    def build(self, input_shape: Any = None) -> None:
+        labels, values = self.labels, self.labels.values
+        loc = np.zeros((values, labels.characteristic), np.float32)
+        kernel = np.zeros((labels.characteristic, values), np.float32)
+        random = np.random.default_rng(0)
+        for label, where in zip(labels, labels.slices, strict=True):
+            if label.values == 2 or label.latents == 1:  # along a line, in the order of the values
+                line = np.linspace(-0.5, 0.5, label.values)
+                loc[: label.values, where] = self.separation * line[:, None] / np.sqrt(label.latents)
+                kernel[where, : label.values] = (label.values - 1) * (line + 0.5) / np.sqrt(label.latents)
+            else:  # random directions, so that no two classes coincide
+                direction = random.normal(size=(label.values, label.latents))
+                loc[: label.values, where] = 0.5 * self.separation * direction
+                kernel[where, : label.values] = (direction - direction[0]).T
+        constant = keras.initializers.Constant
+        self.paced_loc = self.add_weight(
+            autocast=False, shape=loc.shape, initializer=constant(loc / self.pace), name="paced_loc"
+        )
+        self.paced_raw_scale = self.add_weight(
+            autocast=False, shape=loc.shape, initializer=constant(1 / self.pace), name="paced_raw_scale"
+        )
+        self.free_kernel = self.add_weight(
+            autocast=False,
+            shape=(labels.characteristic, values - 1),
+            initializer=constant(kernel[:, 1:]),
+            name="classifier_kernel",
+        )
+        self.free_bias = self.add_weight(
+            autocast=False, shape=(len(labels), values - 1), initializer="zeros", name="classifier_bias"
+        )
+        super().build()
+
+    @property
+    def prior(self) -> tfd.Normal:
+        """p(z | y = v) for every value v: batch shape (values, characteristic)."""
+        loc, raw_scale = (self.pace * tf.convert_to_tensor(x) for x in (self.paced_loc, self.paced_raw_scale))
+        return tfd.Normal(loc, positive(raw_scale))
+
+    def set_prior(self, loc: np.ndarray, scale: np.ndarray) -> None:
+        """Sets p(z | y = v): float (values, characteristic) each; scales above 1e-3."""
+        self.paced_loc.assign(np.asarray(loc) / self.pace)
+        self.paced_raw_scale.assign(np.log(np.expm1(np.asarray(scale, np.float64))) / self.pace)
+
+    @property
+    def kernel(self) -> tf.Tensor:
+        """Classifier slopes, float32 (characteristic, values); the first column is 0."""
+        return tf.pad(tf.convert_to_tensor(self.free_kernel), [[0, 0], [1, 0]])
+
+    @property
+    def bias(self) -> tf.Tensor:
+        """Classifier intercepts, float32 (labels, values); the first column is 0."""
+        return tf.pad(tf.convert_to_tensor(self.free_bias), [[0, 0], [1, 0]])
+
+    def call(self, latents: Any) -> tf.Tensor:
+        """Characteristic latents (batch, characteristic) -> logits of q(y | z), (batch, labels, values)."""
+        owner = owner_matrix(self.labels)
+        logits = tf.einsum("bj,jv,jl->blv", latents, self.kernel, tf.constant(owner, tf.float32)) + self.bias
+        return tf.where(value_mask(self.labels), logits, -np.inf)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "separation": self.separation, "pace": self.pace}

@@ -1,0 +1,115 @@
+"""Measures that are counted exactly over a whole split, whatever the batches: Keras metrics.
+
+With several replicas each of them holds the sums over all, so that any of them can be read by itself.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_ccvae.labels import Labels, value_mask
+from tf_ccvae.models import replicas
+
+
+class Sum(keras.metrics.Metric):
+    """Sums of named per-example terms over examples, as one vector.
+
+    Args:
+      names: names of the terms, in order.
+    """
+
+    def __init__(self, names: tuple[str, ...], **kwargs: Any):
+        super().__init__(dtype="float32", **kwargs)
+        self.names = tuple(names)
+        self.totals = self.add_variable(
+            shape=(len(names) + 1,), initializer="zeros", aggregation="only_first_replica", name="totals"
+        )
+
+    def update_state(self, terms: dict[str, Any]) -> None:
+        """Adds a batch: each term float (batch,)."""
+        columns = tf.stack([tf.cast(terms[name], tf.float32) for name in self.names], axis=1)
+        counted = tf.concat([columns, tf.ones_like(columns[:, :1])], axis=1)
+        self.totals.assign_add(replicas.total(tf.reduce_sum(counted, axis=0)))
+
+    def mean(self, name: str) -> Any:
+        """Mean of one term over the examples so far."""
+        return self.totals[self.names.index(name)] / tf.maximum(self.totals[-1], 1.0)
+
+    def result(self) -> dict[str, Any]:
+        return {name: self.mean(name) for name in self.names}
+
+
+class LabelCounts(keras.metrics.Metric):
+    """How often label i has value t and is predicted as p, over the observed labels.
+
+    Args:
+      labels: what the labels are.
+    """
+
+    def __init__(self, labels: Labels, **kwargs: Any):
+        super().__init__(dtype="float32", **kwargs)
+        self.labels = labels
+        shape = (len(labels), labels.values, labels.values)
+        self.counts = self.add_variable(
+            shape=shape, initializer="zeros", aggregation="only_first_replica", name="counts"
+        )
+
+    def update_state(self, values: Any, observed: Any, predicted: Any) -> None:
+        """Adds a batch: integer values and predictions and bool observed, (batch, labels)."""
+        depth = self.labels.values
+        true = tf.one_hot(tf.where(observed, values, -1), depth)  # a row of zeros where missing
+        found = tf.einsum("blt,blp->ltp", true, tf.one_hot(predicted, depth))
+        self.counts.assign_add(replicas.total(found))
+
+    def result(self) -> dict[str, Any]:
+        """Overall measures, and those of label X as `accuracy_X` and `balanced_accuracy_X`."""
+        measures = {"accuracy": self.accuracy(), "balanced_accuracy": self.balanced_accuracy()}
+        right, balanced = self._right(), self._balanced()
+        for i, label in enumerate(self.labels):
+            measures[f"accuracy_{label.name}"] = right[i]
+            measures[f"balanced_accuracy_{label.name}"] = balanced[i]
+        return measures
+
+    def accuracy(self) -> Any:
+        """Share of right predictions among all observed labels."""
+        right = tf.reduce_sum(tf.linalg.diag_part(self.counts))
+        return tf.math.divide_no_nan(right, tf.reduce_sum(self.counts))
+
+    def balanced_accuracy(self) -> Any:
+        """Mean over labels of the mean over values of the share found; what never occurs is left out."""
+        occurs = tf.cast(tf.reduce_sum(self.counts, axis=[1, 2]) > 0, tf.float32)
+        return tf.math.divide_no_nan(tf.reduce_sum(self._balanced()), tf.reduce_sum(occurs))
+
+    def _right(self) -> tf.Tensor:
+        """Accuracy of each label, (labels,)."""
+        return tf.math.divide_no_nan(
+            tf.reduce_sum(tf.linalg.diag_part(self.counts), axis=1), tf.reduce_sum(self.counts, axis=[1, 2])
+        )
+
+    def _balanced(self) -> tf.Tensor:
+        """Balanced accuracy of each label, (labels,)."""
+        total = tf.reduce_sum(self.counts, axis=2)  # (labels, values)
+        found = tf.math.divide_no_nan(tf.linalg.diag_part(self.counts), total)
+        seen = tf.cast(total > 0, tf.float32)
+        return tf.math.divide_no_nan(tf.reduce_sum(found, axis=1), tf.reduce_sum(seen, axis=1))
+
+    def per_label(self) -> dict[str, dict[str, float]]:
+        """For each label: accuracy, balanced accuracy, share of the most frequent value, number of examples."""
+        total = np.asarray(self.counts, np.float64).sum(2)
+        right, balanced = np.asarray(self._right()), np.asarray(self._balanced())
+        return {
+            label.name: {
+                "accuracy": float(right[i]),
+                "balanced_accuracy": float(balanced[i]),
+                "majority": float(total[i].max() / max(total[i].sum(), 1)),
+                "examples": int(total[i].sum()),
+            }
+            for i, label in enumerate(self.labels)
+        }
+
+
+def predicted_values(log_marginals: Any, labels: Labels) -> tf.Tensor:
+    """The most probable value of each label: log q(y|x) (batch, labels, values) -> int32 (batch, labels)."""
+    return tf.argmax(tf.where(value_mask(labels), log_marginals, -np.inf), axis=-1, output_type=tf.int32)

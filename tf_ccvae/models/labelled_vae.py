@@ -1,0 +1,296 @@
+"""What every model here shares: networks, training and test step, counting, saving.
+
+A model's *latents* are what its decoder takes, one vector per image: for each label the latents that belong to it,
+label after label as `labels.slices` says, then the others. Interventions are functions of latents, and each model says
+what they are for it."""
+
+import abc
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tf_ccvae import objective
+from tf_ccvae.labels import Labels
+from tf_ccvae.models import replicas
+from tf_ccvae.models.counting import LabelCounts, Sum, predicted_values
+from tf_ccvae.models.label_statistics import LabelStatistics
+from tf_ccvae.models.likelihood import Likelihood
+from tf_ccvae.models.networks import Decoder, Encoder, default_widths
+from tf_ccvae.models.posterior import PosteriorHead
+
+TERMS = ("bound", "reconstruction", "style_divergence", "characteristic", "log_label_marginal", "label_prior")
+_TRAINING, _TESTING = 0, 1  # what the noise is for
+_EDGE = 1e-6  # uniform variates stay this far from 0 and 1, where float32 loses the cumulative distribution
+
+
+class Inference(NamedTuple):
+    """What the model says about images.
+
+    posterior: q(z|x), `tfd.Normal`, batch shape (batch, latents drawn from it).
+    label_probabilities: q(y_i = v | x), float32 (batch, labels, values); 0 for values that a label does not have.
+    reconstruction: p(x|z) at the posterior mean; its `mean()` is the reconstructed image.
+    """
+
+    posterior: tfd.Normal
+    label_probabilities: tf.Tensor
+    reconstruction: tfd.Distribution
+
+
+class Assessment(NamedTuple):
+    """A model on one batch.
+
+    terms: of its bound.
+    latents: what the images are at the posterior mean, as `decode` takes it.
+    log_marginals: log q(y_i = v | x), (batch, labels, values).
+    """
+
+    terms: objective.Terms
+    latents: tf.Tensor
+    log_marginals: tf.Tensor
+
+
+def pixels(image: Any) -> tf.Tensor:
+    """uint8 images to float32 in [0, 1]; float images as they are, in float32."""
+    image = tf.convert_to_tensor(image)
+    return tf.cast(image, tf.float32) / 255.0 if image.dtype == tf.uint8 else tf.cast(image, tf.float32)
+
+
+class LabelledVAE(keras.Model, abc.ABC):
+    """A variational auto-encoder of images with labels, any of which may be missing.
+
+    A subclass implements `assess`, `call`, `latents_of`, `label_statistics` and the interventions: `values_of`,
+    `set_values`, `draw`, `swap` and `characteristic_scale`.
+
+    Args:
+      image_shape: (height, width, channels), square.
+      labels: what the labels are (or their config).
+      latents: number of latents.
+      widths: channels after each strided layer; by default as the image size asks.
+      hidden: number of features between convolutions and latents.
+      likelihood: 'laplace', 'gaussian', 'bernoulli' or 'continuous_bernoulli'.
+      likelihood_scale: scale of laplace and gaussian, or 'learned'.
+      label_weight: adds this times log q(y_O|x) to what is maximised.
+      seed: of the training noise.
+      decoder_inputs: number of latents that the decoder takes, if it is another than `latents`.
+      posterior_inputs: number of features that q(z|x) is made from, if it is another than `hidden`.
+    """
+
+    arguments: ClassVar[tuple[str, ...]] = (
+        "latents",
+        "hidden",
+        "likelihood",
+        "likelihood_scale",
+        "label_weight",
+        "seed",
+    )
+    estimator = "exact"
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        labels: Labels | list[dict[str, Any]],
+        latents: int = 45,
+        *,
+        widths: tuple[int, ...] = (),
+        hidden: int = 256,
+        likelihood: str = "laplace",
+        likelihood_scale: float | str = 1.0,
+        label_weight: float = 1000.0,
+        seed: int = 0,
+        decoder_inputs: int | None = None,
+        posterior_inputs: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(autocast=False, **kwargs)  # the networks cast for themselves, all else is float32
+        self.image_shape = image_shape
+        self.labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
+        self.latents = latents
+        self.widths = tuple(widths) or default_widths(image_shape[0])
+        self.hidden = hidden
+        self.likelihood = likelihood
+        self.likelihood_scale = likelihood_scale
+        self.label_weight = label_weight
+        self.seed = seed
+        policy = self.dtype_policy
+        self.decoder_inputs = decoder_inputs or latents
+        self.encoder = Encoder(self.image_shape, self.widths, hidden, dtype=policy, name="encoder")
+        self.posterior_head = PosteriorHead(latents, name="posterior")
+        self.decoder = Decoder(self.image_shape, self.decoder_inputs, self.widths, hidden, dtype=policy, name="decoder")
+        self.image_likelihood = Likelihood(likelihood, likelihood_scale, name="likelihood")
+        self.encoder.build()
+        self.posterior_head.build((None, posterior_inputs or hidden))
+        self.decoder.build()
+        self.image_likelihood.build()
+        self.built = True
+        self.term_means = Sum(("loss", *TERMS, "mean_absolute_error"), name="terms")
+        self.label_counts = LabelCounts(self.labels, name="label_counts")
+
+    # To be filled in --------------------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def assess(self, data: dict[str, Any], noise: objective.Noise, estimator: str) -> Assessment:
+        """Everything about a batch as the pipeline makes it."""
+
+    @abc.abstractmethod
+    def latents_of(self, image: Any) -> tf.Tensor:
+        """Images (n, height, width, channels) -> latents at the posterior mean, (n, decoder_inputs)."""
+
+    @abc.abstractmethod
+    def values_of(self, latents: Any) -> tf.Tensor:
+        """The most probable value of each label, int32 (n, labels)."""
+
+    @abc.abstractmethod
+    def set_values(
+        self, latents: Any, values: Any, asked: Any, mode: str = "transport", noise: Any = None, consistent: bool = True
+    ) -> tf.Tensor:
+        """Latents of the same images with the asked labels at the given values; see `characteristics.set_values`."""
+
+    @abc.abstractmethod
+    def draw(self, values: Any, noise: objective.Noise) -> tf.Tensor:
+        """Latents of new images with these values, from the prior: integer (n, labels) -> (n, decoder_inputs).
+
+        `noise.normal` is used, and `noise.uniform` for the value of a label that is `MISSING`.
+        """
+
+    @abc.abstractmethod
+    def swap(self, latents: Any, donors: Any, asked: Any, consistent: bool = True) -> tf.Tensor:
+        """The recipients' latents with the donors' characteristics of the asked labels, bool (n, labels)."""
+
+    def characteristic(self, latents: Any) -> tf.Tensor:
+        """What the model holds about each label, label after label as `labels.slices` says: (n, characteristic)."""
+        return tf.convert_to_tensor(latents)[:, : self.labels.characteristic]
+
+    def with_characteristic(self, latents: Any, characteristic: Any) -> tf.Tensor:
+        """Latents (n, decoder_inputs) with what the model holds about the labels replaced."""
+        return tf.concat([characteristic, tf.convert_to_tensor(latents)[:, self.labels.characteristic :]], axis=1)
+
+    def style(self, latents: Any) -> tf.Tensor:
+        """Everything else the model holds: (n, any)."""
+        return tf.convert_to_tensor(latents)[:, self.labels.characteristic :]
+
+    def values_table(self, latents: Any) -> tf.Tensor | None:
+        """q(y_i = v | z) at given latents, (n, labels, values); None for a model without q(y|z)."""
+        return None
+
+    @abc.abstractmethod
+    def characteristic_scale(self, index: int) -> tf.Tensor:
+        """Standard deviations of one label's latents given each of its values: (values, latents of the label)."""
+
+    # Shared -----------------------------------------------------------------------------------------------------------
+
+    def decode(self, latents: Any) -> tfd.Distribution:
+        """p(x|z) of latents (batch, decoder_inputs)."""
+        return self.image_likelihood(self.decoder(latents))
+
+    def noise(self, batch: Any, estimator: str, purpose: int, key: Any) -> objective.Noise:
+        """Stateless draws for one batch, a function of (seed, purpose, key, replica) alone."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        seed = tf.constant([self.seed, purpose], tf.int32)
+        for part in (key, replica):
+            seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(part, tf.int32), alg="philox")
+        seeds = [tf.random.experimental.stateless_fold_in(seed, draw, alg="philox") for draw in range(3)]
+        return objective.Noise(
+            tf.random.stateless_normal([batch, self.latents], seeds[0], alg="philox"),
+            tf.random.stateless_uniform([batch, len(self.labels)], seeds[1], _EDGE, 1 - _EDGE, alg="philox"),
+            self._draws(batch, estimator, seeds[2]),
+        )
+
+    def extra_loss(self, data: dict[str, Any], terms: objective.Terms, mean: Callable[[Any], tf.Tensor]) -> Any:
+        """What training minimises beside the mean of `terms.loss`.
+
+        Args:
+          data: a batch, or one replica's part of it.
+          terms: of the bound on it.
+          mean: takes the mean over the whole batch of something per example, see `replicas.batch_mean`.
+        """
+        return 0.0
+
+    def _draws(self, batch: Any, estimator: str, seed: Any) -> tf.Tensor:
+        """`Noise.draws`: none, unless a model needs them."""
+        return tf.zeros([0, batch, self.labels.characteristic])
+
+    def train_step(self, data: dict[str, Any]) -> dict[str, Any]:
+        examples = tf.shape(data["image"])[0]
+        noise = self.noise(examples, self.estimator, _TRAINING, self.optimizer.iterations)
+        mean = replicas.batch_mean(examples)
+        with tf.GradientTape() as tape:
+            terms = self.assess(data, noise, self.estimator).terms
+            per_example = terms.loss(self.label_weight)
+            loss = mean(per_example) + self.extra_loss(data, terms, mean)
+            scaled = self.optimizer.scale_loss(loss)
+        gradients = replicas.total_gradients(tape.gradient(scaled, self.trainable_weights), self.optimizer)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+        self._count_terms(terms, per_example, tf.zeros_like(per_example))
+        return replicas.logs({"loss": self.term_means.mean("loss")})
+
+    def test_step(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Always by the exact estimator, so that estimators can be compared; reconstructions at the posterior mean."""
+        image = pixels(data["image"])
+        noise = self.noise(tf.shape(image)[0], "exact", _TESTING, data["index"][0])
+        assessed = self.assess(data, noise, "exact")
+        error = tf.reduce_mean(tf.abs(self.decode(assessed.latents).mean() - image), axis=[1, 2, 3])
+        self._count_terms(assessed.terms, assessed.terms.loss(self.label_weight), error)
+        predicted = predicted_values(assessed.log_marginals, self.labels)
+        self.label_counts.update_state(data["labels"], data["observed"], predicted)
+        return replicas.logs({**self.term_means.result(), **self.label_counts.result()})
+
+    def _count_terms(self, terms: objective.Terms, loss: tf.Tensor, error: tf.Tensor) -> None:
+        self.term_means.update_state({**summed(terms), "loss": loss, "mean_absolute_error": error})
+
+    def make_train_function(self, force: bool = False) -> Any:
+        replicas.check_compiled(self)
+        if not self.optimizer.built:  # in the first step, it would have to be traced twice
+            self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Nothing to do: everything is built. Keras would take the mean over replicas of a batch, and fail."""
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return [self.term_means, self.label_counts]
+
+    # Saving -----------------------------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.update({name: getattr(self, name) for name in self.arguments})
+        config.update(image_shape=self.image_shape, widths=self.widths, labels=self.labels.get_config())
+        config["dtype"] = keras.saving.serialize_keras_object(self.dtype_policy)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "LabelledVAE":
+        config = dict(config)
+        if isinstance(config.get("dtype"), dict):
+            config["dtype"] = keras.saving.deserialize_keras_object(config["dtype"])
+        config["image_shape"] = tuple(config["image_shape"])
+        return cls(**config)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Nothing to do: the weights are made by the constructor."""
+
+    @property
+    @abc.abstractmethod
+    def label_statistics(self) -> LabelStatistics:
+        """p(y), and which values exclude each other."""
+
+    def set_label_prior(self, probabilities: np.ndarray) -> None:
+        """Sets p(y), float (labels, values); see `distributions.observed_frequencies`."""
+        self.label_statistics.set_label_prior(probabilities)
+
+
+def summed(terms: objective.Terms) -> dict[str, tf.Tensor]:
+    """The terms named in `TERMS`, those of single labels summed over labels: each (batch,), in nats."""
+    return {
+        "bound": terms.bound,
+        "reconstruction": terms.reconstruction,
+        "style_divergence": terms.style_divergence,
+        "characteristic": tf.reduce_sum(terms.characteristic, axis=1),
+        "log_label_marginal": tf.reduce_sum(terms.label_marginal, axis=1),
+        "label_prior": tf.reduce_sum(terms.label_prior, axis=1),
+    }

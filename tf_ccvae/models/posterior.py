@@ -1,0 +1,42 @@
+"""q(z | x): the layer from the encoder's features to a Gaussian over latents."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+MIN_SCALE = 1e-3
+
+
+def positive(raw: Any) -> tf.Tensor:
+    """max(softplus(raw), 1e-3), the paper programs' map from a free number to a scale."""
+    return tf.maximum(tf.nn.softplus(raw), MIN_SCALE)
+
+
+@keras.saving.register_keras_serializable("tf_ccvae")
+class PosteriorHead(keras.layers.Layer):
+    """q(z | x) = N(loc(x), scale(x)) from the encoder's features; scale = max(softplus(raw), 1e-3).
+
+    Args:
+      latents: number of latents.
+
+    Call: features (batch, features) -> `tfd.Normal` with batch shape (batch, latents), float32.
+    """
+
+    def __init__(self, latents: int, **kwargs: Any):
+        super().__init__(dtype="float32", **{k: v for k, v in kwargs.items() if k != "dtype"})
+        self.latents = latents
+        self.loc = keras.layers.Dense(latents, dtype="float32", name="loc")
+        self.raw_scale = keras.layers.Dense(latents, dtype="float32", name="raw_scale")
+
+    def build(self, input_shape: Any) -> None:
+        self.loc.build(input_shape)
+        self.raw_scale.build(input_shape)
+        self.built = True
+
+    def call(self, features: Any) -> tfd.Normal:
+        return tfd.Normal(self.loc(features), positive(self.raw_scale(features)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "latents": self.latents}

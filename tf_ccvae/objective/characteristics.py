@@ -1,0 +1,171 @@
+"""What can be done with characteristic latents, as pure functions of tensors: set a label, swap, draw.
+
+Everything works on latents (n, D), the posterior mean of an image say, and converts to any graph format.
+Shapes: D latents, C of them characteristic, L labels, V values of the label with most. `asked` is bool (n, L).
+"""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tf_ccvae.labels import MISSING, Labels, owner_matrix, value_mask
+from tf_ccvae.objective.label_model import NEVER, LabelModel, Noise, parts
+
+MODES = ("transport", "mean", "sample")
+
+
+def label_logits(latents: Any, model: LabelModel) -> tf.Tensor:
+    """Logits of q(y_i = v | z_i): (n, D) -> (n, L, V); -1e9 for values that a label does not have."""
+    latents = tf.convert_to_tensor(latents)
+    owner = tf.constant(owner_matrix(model.labels), latents.dtype)
+    characteristic = latents[:, : model.labels.characteristic]
+    products = tf.einsum("njv,jl->nlv", characteristic[..., None] * model.kernel, owner)
+    return tf.where(value_mask(model.labels), products + model.bias, NEVER)
+
+
+def values_of(latents: Any, model: LabelModel) -> tf.Tensor:
+    """The most probable value of each label given its latents, argmax_v q(y_i = v | z_i): int32 (n, L)."""
+    return tf.argmax(label_logits(latents, model), axis=-1, output_type=tf.int32)
+
+
+def settle(current: Any, values: Any, asked: Any, labels: Labels, log_label_prior: Any, incompatible: Any) -> tf.Tensor:
+    """The values after an intervention: asked labels as given, and others changed only where the asked ones exclude
+    them.
+
+    A label whose current value excludes an asked value takes the value that is most frequent in training among those
+    that exclude none of the asked ones; if there is none it stays.
+
+    Args:
+      current: int32 (n, L).
+      values: int32 (n, L); what stands where a label is not asked for is ignored.
+      asked: bool (n, L).
+      labels: what the labels are.
+      log_label_prior: log p(y_i = v), (L, V).
+      incompatible: float32 (L, V, L, V), or None to leave all other labels as they are.
+
+    Returns:
+      int32 (n, L).
+    """
+    current, values = tf.cast(current, tf.int32), tf.cast(values, tf.int32)
+    values = tf.where(asked, values, current)
+    if incompatible is None:
+        return values
+    depth = labels.values
+    chosen = tf.one_hot(values, depth) * tf.cast(asked, tf.float32)[..., None]  # (n, L, V)
+    clash = tf.einsum("niv,ivjw->njw", chosen, tf.convert_to_tensor(incompatible))
+    clashes = tf.reduce_sum(clash * tf.one_hot(current, depth), axis=-1) > 0
+    ranked = tf.maximum(log_label_prior, NEVER / 2) + tf.where(clash > 0, NEVER, 0.0)
+    free = tf.reduce_any((clash == 0) & value_mask(labels), axis=-1)
+    best = tf.argmax(ranked, axis=-1, output_type=tf.int32)
+    return tf.where(clashes & free & ~asked, best, values)
+
+
+def set_values(
+    latents: Any,
+    values: Any,
+    asked: Any,
+    model: LabelModel,
+    incompatible: Any = None,
+    mode: str = "transport",
+    noise: Any = None,
+) -> tf.Tensor:
+    """Latents with labels set to values; all that no label of these owns stays as it is.
+
+    'transport' moves z_i from p(z_i | current value) to p(z_i | new value) and keeps its quantile in every latent,
+    loc(new) + scale(new) (z_i - loc(current)) / scale(current): the optimal transport between the two Gaussians. Where
+    a label has its new value already nothing moves, and setting it back restores the latents. 'mean' puts z_i at
+    loc(new), 'sample' at loc(new) + scale(new) noise.
+
+    Args:
+      latents: float32 (n, D).
+      values: integer (n, L); what stands where a label is not asked for is ignored.
+      asked: bool (n, L), which labels to set.
+      model: the labels' distributions.
+      incompatible: float32 (L, V, L, V): labels that the asked ones exclude change as `settle` says; None leaves them.
+      mode: 'transport', 'mean' or 'sample'.
+      noise: standard normal (n, C), for 'sample'.
+
+    Raises:
+      ValueError: unknown mode, or 'sample' without noise.
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
+    if mode == "sample" and noise is None:
+        raise ValueError("mode 'sample' needs noise")
+    latents, asked = tf.convert_to_tensor(latents), tf.convert_to_tensor(asked)
+    labels = model.labels
+    current = values_of(latents, model)
+    new = settle(current, values, asked, labels, model.log_label_prior, incompatible)
+    loc, scale = prior_of(new, model)
+    characteristic = latents[:, : labels.characteristic]
+    if mode == "transport":
+        loc_before, scale_before = prior_of(current, model)
+        moved = loc + scale * (characteristic - loc_before) / scale_before
+        moves = new != current
+    else:
+        moved = loc if mode == "mean" else loc + scale * noise
+        moves = (new != current) | asked
+    kept = tf.where(_per_latent(moves, labels), moved, characteristic)
+    return tf.concat([kept, latents[:, labels.characteristic :]], axis=1)
+
+
+def swap(latents: Any, donors: Any, asked: Any, model: LabelModel, incompatible: Any = None) -> tf.Tensor:
+    """The recipients' latents with the donors' characteristics of the asked labels.
+
+    Labels of the recipient that the carried values exclude are transported as `settle` says.
+
+    Args:
+      latents: of the recipients, float32 (n, D).
+      donors: of the donors, float32 (n, D).
+      asked: bool (n, L), which labels are carried over.
+      model: the labels' distributions.
+      incompatible: float32 (L, V, L, V), or None to leave all other labels as they are.
+    """
+    latents, donors, asked = (tf.convert_to_tensor(x) for x in (latents, donors, asked))
+    labels = model.labels
+    if incompatible is not None:
+        latents = set_values(latents, values_of(donors, model), asked, model, incompatible)
+    carried = _per_latent(asked, labels)
+    part = tf.where(carried, donors[:, : labels.characteristic], latents[:, : labels.characteristic])
+    return tf.concat([part, latents[:, labels.characteristic :]], axis=1)
+
+
+def draw(values: Any, model: LabelModel, noise: Noise) -> tf.Tensor:
+    """z ~ p(z | y): characteristic latents from p(z_i | y_i), style latents from N(0, I).
+
+    A label that is `MISSING` is summed out: z_i ~ sum_v p(v) p(z_i | v).
+
+    Args:
+      values: integer (n, L).
+      model: the labels' distributions.
+      noise: `normal` (n, D) and `uniform` (n, L), the latter for missing labels.
+
+    Returns:
+      float32 (n, D).
+    """
+    values = tf.cast(values, tf.int32)
+    drawn = values_from_prior(noise.uniform, model.labels, model.log_label_prior)
+    loc, scale = prior_of(tf.where(values == MISSING, drawn, values), model)
+    split = model.labels.characteristic
+    return tf.concat([loc + scale * noise.normal[:, :split], noise.normal[:, split:]], axis=1)
+
+
+def values_from_prior(uniform: Any, labels: Labels, log_label_prior: Any) -> tf.Tensor:
+    """Values drawn from p(y_i) by uniform variates (n, L): int32 (n, L)."""
+    cumulative = tf.cumsum(tf.exp(log_label_prior), axis=-1)  # (L, V)
+    drawn = tf.reduce_sum(tf.cast(cumulative < uniform[..., None], tf.int32), axis=-1)
+    return tf.minimum(drawn, tf.constant([x.values - 1 for x in labels], tf.int32))
+
+
+def prior_of(values: Any, model: LabelModel) -> tuple[tf.Tensor, tf.Tensor]:
+    """Loc and scale of p(z_i | y_i) at integer values (n, L): (n, C) each."""
+    owned = np.repeat(np.arange(len(model.labels)), [x.latents for x in model.labels])
+    table = tf.gather(tf.one_hot(values, model.labels.values), owned, axis=1)  # (n, C, V)
+    loc, scale = parts(model.prior)
+    return tf.einsum("njv,vj->nj", table, loc), tf.einsum("njv,vj->nj", table, scale)
+
+
+def _per_latent(mask: tf.Tensor, labels: Labels) -> tf.Tensor:
+    """bool (n, L) -> (n, C)."""
+    return tf.gather(mask, np.repeat(np.arange(len(labels)), [x.latents for x in labels]), axis=1)

@@ -1,0 +1,46 @@
+"""The estimators of the bound by name, and what each needs."""
+
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tf_ccvae.labels import Labels
+from tf_ccvae.objective.bound import Decode, Terms, exact
+from tf_ccvae.objective.label_model import LabelModel, Noise, sampled_labels
+from tf_ccvae.objective.official import official
+
+ESTIMATORS = ("exact", "pytorch", "pyro")
+
+
+def estimate(
+    estimator: str,
+    image: tf.Tensor,
+    posterior: tfd.Normal,
+    model: LabelModel,
+    decode: Decode,
+    values: tf.Tensor,
+    observed: tf.Tensor,
+    noise: Noise,
+    nodes: int = 64,
+) -> Terms:
+    """The terms by one of `ESTIMATORS`; the other arguments as for `exact`.
+
+    Raises:
+      ValueError: unknown estimator.
+    """
+    if estimator == "exact":
+        return exact(image, posterior, model, decode, values, observed, noise, nodes)
+    if estimator in ESTIMATORS:
+        return official(image, posterior, model, decode, values, observed, noise, pyro=estimator == "pyro")
+    raise ValueError(f"estimator must be one of {', '.join(ESTIMATORS)}, got {estimator!r}")
+
+
+def default_label_weight(estimator: str) -> float:
+    """Weight of log q(y_O|x) beside the bound: 1000 for 'exact', measured by `benchmarks/estimators.py`, else 0."""
+    return 1000.0 if estimator == "exact" else 0.0
+
+
+def needed_draws(estimator: str, labels: Labels, samples: int, proposals: int) -> int:
+    """How many draws `Noise.draws` must hold for an estimator: `samples`, `proposals` or none."""
+    if estimator != "exact":
+        return samples
+    return proposals if sampled_labels(labels) else 0

@@ -1,0 +1,1 @@
+"""What the entry points do, and the parser that they share."""

@@ -1,0 +1,87 @@
+"""Measures a trained model: `python -m tf_ccvae.evaluate RUN [--split test]`.
+
+Writes evaluation.json, report.html and figures/evaluation/ into the run. A judge, trained on the real images of the
+training split on first use, is kept in RUN/judge; `--judge` takes that of another run on the same data.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tf_ccvae import settings
+from tf_ccvae.programs.parser import Parser, load_data, main_of
+from tf_ccvae.settings import ConfigError
+
+
+def parser() -> Parser:
+    """The command line."""
+    made = Parser("python -m tf_ccvae.evaluate", __doc__)
+    made.add_argument("run", type=Path, help="run directory that tf_ccvae.fit has made")
+    made.add_argument("--split", default="test", help="train, validation or test (default)")
+    made.add_argument("--judge", type=Path, help="folder of a judge (default: RUN/judge)")
+    made.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default: 0)")
+    made.add_argument("--generated", type=int, default=2000, help="images generated for distances (default: 2000)")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The program; returns its exit code: 0, or 2 for bad input."""
+    return main_of(parser(), argv, run_command)
+
+
+def run_command(arguments: argparse.Namespace) -> int:
+    """Loads run, data and judge, measures, writes; see `tf_ccvae.evaluation`."""
+    from rich.console import Console
+
+    from tf_ccvae.data.dataset import DataError
+    from tf_ccvae.evaluation import judge as judges
+    from tf_ccvae.evaluation import report as page
+    from tf_ccvae.evaluation import suite
+    from tf_ccvae.support.files import write_json
+    from tf_ccvae.training import run_directory
+
+    if arguments.generated < 24:
+        raise ConfigError("--generated: must be at least 24")
+    console = Console(highlight=False, soft_wrap=True)
+    started = time.monotonic()
+    try:
+        run, model = run_directory.load(arguments.run)
+        dataset = load_data(settings.Config.from_yaml(run.config))
+        dataset.split(arguments.split)
+        if [(x.name, x.classes) for x in model.labels] != [(x.name, x.classes) for x in dataset.labels]:
+            raise ConfigError(f"{run.config}: the data have other labels than the model of this run")
+        folder = arguments.judge or run.path / "judge"
+        with console.status("judge: training on real images, once") as status:
+            judge = judges.cached(dataset, folder)
+            evaluation = suite.evaluate(
+                model,
+                dataset,
+                judge,
+                arguments.split,
+                arguments.seed,
+                arguments.generated,
+                report=lambda what: status.update(f"measuring: {what}"),
+            )
+            page.write(evaluation, model.labels, run.path.name, run.figures / "evaluation", run.path / "report.html")
+            write_json(run.path / "evaluation.json", evaluation.results)
+    except (DataError, run_directory.RunError) as error:
+        settings.exit_with(error)
+    except OSError as error:
+        settings.exit_with(ConfigError(f"{error.filename or arguments.run}: {error.strerror}"))
+    for key, name, better, what in page.HEADLINES:
+        row = evaluation.results[key]
+        if row["mean"] is not None:
+            console.print(
+                f"{name:21} {row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})  {better} is better: {what}"
+            )
+    console.print(
+        f"Report: {run.path / 'report.html'}   Numbers: {run.path / 'evaluation.json'}   "
+        f"{time.monotonic() - started:.0f} s"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""The files that `intervene` writes and reads: sheets of pictures, arrays, latents."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tf_ccvae.settings import ConfigError
+
+
+def write_sheet(
+    arguments: argparse.Namespace, out: Path, images: Any, rows: Any, columns: Any, title: str, **more: Any
+) -> None:
+    """A grid (rows, columns, height, width, channels) as PNG, and whatever else was asked for."""
+    import numpy as np
+    from PIL import Image
+
+    from tf_ccvae.support import figures
+    from tf_ccvae.support.files import replacing
+
+    figures.save(figures.grid(images, rows, columns, title), out)
+    written = [str(out)]
+    if arguments.separate:
+        folder = out.with_suffix("")
+        folder.mkdir(exist_ok=True)
+        whole = (np.clip(images, 0, 1) * 255).round().astype(np.uint8) if images.dtype != np.uint8 else images
+        for i, row in enumerate(whole):
+            for j, picture in enumerate(row):
+                with replacing(folder / f"{i:03d}-{j:03d}.png") as beside:
+                    Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture).save(beside, "PNG")
+        written.append(f"{folder}/")
+    if arguments.npz:
+        path = out.with_suffix(".npz")
+        save_arrays(path, images=images, rows=np.array(rows, str), columns=np.array(columns, str), **more)
+        written.append(str(path))
+    print("\n".join(written))
+
+
+def save_arrays(path: Path, **arrays: Any) -> None:
+    import numpy as np
+
+    from tf_ccvae.support.files import replacing
+
+    with replacing(path) as beside, beside.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def read_latents(path: Path) -> tuple[Any, list[str]]:
+    """Latents and their names from a file that `encode` has written.
+
+    Raises:
+      ConfigError: it is missing, or holds something else.
+    """
+    import csv
+
+    import numpy as np
+
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file")
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                latents = np.asarray(arrays["latents"], np.float32)
+                names = [str(x) for x in arrays["names"]] if "names" in arrays else []
+        elif path.suffix == ".csv":
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = list(csv.reader(file))[1:]
+            latents = np.array([[float(x) for x in row[1:]] for row in rows], np.float32)
+            names = [row[0] for row in rows]
+        else:
+            raise ConfigError(f"{path}: must be .npz or .csv, as encode writes them")
+    except (KeyError, ValueError, OSError) as error:
+        raise ConfigError(f"{path}: holds no latents ({' '.join(str(error).split())})") from None
+    if not np.isfinite(latents).all():
+        raise ConfigError(f"{path}: holds numbers that are not finite")
+    return latents, names

@@ -1,0 +1,165 @@
+"""The search: trials proposed by KerasTuner, trained as ordinary runs, ranked."""
+
+import csv
+import io
+import shutil
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tf_ccvae import settings
+from tf_ccvae.programs.sweep_settings import LEAST, Range, Sweep, configure, text_of
+from tf_ccvae.programs.tune import load
+from tf_ccvae.support.files import write_text
+from tf_ccvae.training import loop
+
+
+def space(sweep: Sweep) -> Any:
+    """The searched settings as KerasTuner's HyperParameters; lists become choices between texts."""
+    from keras_tuner import HyperParameters
+
+    space = HyperParameters()
+    for name, values in sweep.search.items():
+        if isinstance(values, Range):
+            whole = all(isinstance(x, int) for x in (values.min, values.max, values.step or 1))
+            make = space.Int if whole else space.Float
+            make(name, values.min, values.max, step=values.step, sampling=values.scale)
+        else:
+            space.Choice(name, [text_of(value) for value in values])
+    return space
+
+
+def oracle(sweep: Sweep, epochs: int) -> Any:
+    """KerasTuner's oracle that proposes the trials; hyperband trains the best for `epochs` epochs."""
+    from keras_tuner import Objective, oracles
+
+    shared = {
+        "objective": Objective(sweep.objective, "min" if sweep.objective in LEAST else "max"),
+        "hyperparameters": space(sweep),
+        "seed": sweep.seed + 1,  # to KerasTuner 0 means none
+        "max_consecutive_failed_trials": 10,
+    }
+    if sweep.tuner == "hyperband":
+        return oracles.HyperbandOracle(max_epochs=epochs, **shared)
+    kinds = {"random": oracles.RandomSearchOracle, "bayesian": oracles.BayesianOptimizationOracle}
+    return kinds[sweep.tuner](max_trials=sweep.trials, **shared)
+
+
+Train = Callable[[str, settings.Config], float]
+
+
+def search(sweep: Sweep, fixed: Sequence[str], to: Path, train: Train, report: Callable[[str], None]) -> Any:
+    """Runs the trials that are still missing.
+
+    Args:
+      sweep: the sweep.
+      fixed: arguments that hold for all trials.
+      to: folder of the sweep.
+      train: from a trial's name and settings to the value of the objective.
+      report: called with one line per trial.
+
+    Returns:
+      The KerasTuner tuner, whose `oracle.trials` are the trials by name.
+    """
+    import keras_tuner
+    from sklearn.exceptions import ConvergenceWarning
+
+    epochs = configure(sweep, {}, fixed).training.epochs
+
+    class Trials(keras_tuner.Tuner):
+        def run_trial(self, trial: Any, *arguments: Any, **keywords: Any) -> dict[str, float]:
+            value = train(trial.trial_id, trial_config(sweep, trial, fixed))
+            report(f"trial {trial.trial_id}: {sweep.objective} {value:.5g}  {shown(sweep, trial)}")
+            return {sweep.objective: value}
+
+        def on_trial_end(self, trial: Any) -> None:
+            super().on_trial_end(trial)
+            write(sweep, fixed, self.oracle, to)
+
+    tuner = Trials(oracle(sweep, epochs), directory=str(to), project_name="search")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of the Gaussian process, after the first few trials
+        tuner.search(verbose=0)
+    return tuner
+
+
+def trial_config(sweep: Sweep, trial: Any, fixed: Sequence[str]) -> settings.Config:
+    """The settings of a trial, with the number of epochs that hyperband gives it."""
+    values = trial.hyperparameters.values
+    config = configure(sweep, {name: values[name] for name in sweep.search}, fixed)
+    if "tuner/epochs" not in values:
+        return config
+    training = config.training.model_copy(update={"epochs": int(values["tuner/epochs"])})
+    return config.model_copy(update={"training": training})
+
+
+def shown(sweep: Sweep, trial: Any) -> str:
+    values = trial.hyperparameters.values
+    return "  ".join(f"{name} {_short(values[name])}" for name in sweep.search)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else text_of(value)
+
+
+def ranking(sweep: Sweep, oracle: Any) -> list[Any]:
+    """The trials that ended well, best first; those of the most epochs before others."""
+    ended = [trial for trial in oracle.trials.values() if trial.status == "COMPLETED"]
+    sign = 1 if sweep.objective in LEAST else -1
+    return sorted(ended, key=lambda t: (-t.hyperparameters.values.get("tuner/epochs", 0), sign * t.score))
+
+
+def write(sweep: Sweep, fixed: Sequence[str], oracle: Any, to: Path) -> None:
+    """Writes results.csv, best trial first, and best.yaml, its settings."""
+    ranked = ranking(sweep, oracle)
+    if not ranked:
+        return
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    best = trial_config(sweep, ranked[0], fixed)
+    writer.writerow(["trial", sweep.objective, "epochs", *sweep.search])
+    for trial in ranked:
+        values = trial.hyperparameters.values
+        epochs = values.get("tuner/epochs", best.training.epochs)
+        if "training.epochs" in sweep.search:
+            epochs = values["training.epochs"]
+        writer.writerow([trial.trial_id, trial.score, epochs, *(values[name] for name in sweep.search)])
+    write_text(to / "results.csv", table.getvalue())
+    best.to_yaml(to / "best.yaml")
+
+
+def trainer(to: Path, objective: str, data: dict[str, Any], report: Callable[[str], None]) -> Train:
+    """What trains a trial: in `to`/runs/<trial>, going on with a run that was stopped.
+
+    Args:
+      to: folder of the sweep.
+      objective: the column of history.csv.
+      data: the last data set that was loaded and the settings it has, kept between trials.
+      report: called with one line for the user.
+    """
+    import keras
+    from keras_tuner.errors import FailedTrialError
+
+    from tf_ccvae.training import run_directory
+    from tf_ccvae.training.tracking import Trackers
+
+    def train(name: str, config: settings.Config) -> float:
+        run = run_directory.Run(to / "runs" / f"{to.name}-{name}")
+        if not run.config.is_file() or settings.Config.from_yaml(run.config) != config:
+            shutil.rmtree(run.path, ignore_errors=True)  # of a sweep that was stopped before it was first saved
+            run = run_directory.create(run.path, config.name)
+            config.to_yaml(run.config)
+        dataset = load(config, data)
+        keras.backend.clear_session()
+        try:
+            with Trackers(config, run, report) as trackers:
+                if loop.train(config, dataset, run, callbacks=trackers.callbacks).interrupted:
+                    raise KeyboardInterrupt
+        except (settings.ConfigError, run_directory.RunError) as error:
+            report(f"trial {name}: {error}")
+            raise FailedTrialError(str(error)) from error
+        state = run.state()
+        return float(state.history[state.best_epoch - 1][objective])
+
+    return train

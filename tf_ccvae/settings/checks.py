@@ -1,0 +1,90 @@
+"""Whether settings fit each other, the data and the files that they name."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NoReturn
+
+from tf_ccvae.labels import Labels
+from tf_ccvae.settings.errors import ConfigError, option
+from tf_ccvae.settings.schema import Config, Data
+
+USED_BY = {  # which sources read a setting; refused with the others
+    "images": ("folder",),
+    "labels": ("folder",),
+    "path": ("celeba", "chexpert", "mnist", "fashion_mnist", "tfds", "huggingface"),
+    "uncertain": ("chexpert",),
+    "unmentioned": ("chexpert",),
+}
+
+
+def check_data(config: Config, overrides: Iterable[str] = (), file: Path | None = None) -> None:
+    """Checks that the data settings fit each other and that the files they name exist.
+
+    Args:
+      config: resolved settings.
+      overrides: which settings came from the command line, such as `data.images`, to name them as they were written.
+      file: where the other settings came from.
+
+    Raises:
+      ConfigError: they do not fit, or a file does not exist.
+    """
+    data = config.data
+
+    def fail(setting: str, what: str) -> NoReturn:
+        where = f"{file}: " if file else ""
+        raise ConfigError(f"{option(setting) if setting in overrides else where + setting}: {what}")
+
+    wanted = {"folder": ("images", "labels"), "chexpert": ("path",)}.get(data.name, ())
+    if any(getattr(data, setting) is None for setting in wanted):
+        missing = next(setting for setting in wanted if getattr(data, setting) is None)
+        needed = ", ".join(option(f"data.{setting}") for setting in wanted)
+        raise ConfigError(f"{option(f'data.{missing}')}: missing; --data.name {data.name} needs {needed}")
+    for setting, users in USED_BY.items():
+        value = getattr(data, setting)
+        if value != Data.model_fields[setting].default and data.name.partition(":")[0] not in users:
+            one = users[0] if len(users) == 1 else f"one of {', '.join(users)}"
+            fail(f"data.{setting}", f"not used with --data.name {data.name}; set --data.name {one}")
+    for setting in ("images", "path"):
+        value = getattr(data, setting)
+        if value is not None and not value.is_dir():
+            fail(f"data.{setting}", f"{value}: no such folder (current directory: {Path.cwd()})")
+    if data.labels is not None and not data.labels.is_file():
+        fail("data.labels", f"{data.labels}: no such file (current directory: {Path.cwd()})")
+    if data.name == "folder" and data.validation_fraction + data.test_fraction >= 1:
+        fail("data.validation_fraction", "together with data.test_fraction must leave examples for training")
+
+
+def check_strategy(config: Config, given: Iterable[str]) -> None:
+    """Checks that the strategy fits the other settings.
+
+    Args:
+      config: resolved settings.
+      given: arguments that were given, such as `run_dir`.
+
+    Raises:
+      ConfigError: XLA with a strategy, or workers that are not told a common run directory.
+    """
+    if config.strategy != "none" and config.training.jit is True:
+        raise ConfigError(f"training.jit: true (XLA) does not work with --strategy {config.strategy}; leave it at auto")
+    if config.strategy == "multi_worker" and not {"run_dir", "resume"} & set(given):
+        raise ConfigError("--run-dir: missing; --strategy multi_worker needs a directory that all workers share")
+
+
+def check_latents(config: Config, labels: Labels) -> None:
+    """Checks that the characteristic latents of all labels fit into the latents.
+
+    Raises:
+      ConfigError: `model.latents` is too small for `labels` with `model.latents_per_label` latents each.
+    """
+    if config.model.name == "vae_classifier":
+        needed = sum(label.values - 1 for label in labels)
+        if config.model.latents < needed:
+            raise ConfigError(
+                f"model.latents: {config.model.latents} is too small for the {needed} logits of {len(labels)} labels"
+            )
+    needed = labels.with_latents(config.model.latents_per_label).characteristic
+    if config.model.name == "ccvae" and config.model.latents < needed:
+        raise ConfigError(
+            f"model.latents: {config.model.latents} is too small for {len(labels)} labels with "
+            f"model.latents_per_label {config.model.latents_per_label}; at least {needed} are needed"
+        )

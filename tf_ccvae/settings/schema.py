@@ -1,0 +1,277 @@
+"""Settings: frozen, typed models; a YAML file in, overrides from the command line on top, resolved YAML out.
+
+A setting is written `training.learning_rate` in a YAML file and `--training.learning-rate` on the command line. Values
+are written alike in both places: `0.05`, `1e-3`, `true`, `null`, `[32, 64]`. Anything unknown, of the wrong type or
+impossible is refused by one line which names the setting. Paths are relative to the current directory, wherever the
+file that holds them is. Nothing here imports TensorFlow.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tf_ccvae.settings.errors import (
+    ConfigError,
+    explain,
+    fields,
+    file_form,
+    is_section,
+    lookup,
+)
+from tf_ccvae.settings.yaml_files import Dumper, read_mapping
+from tf_ccvae.support.files import write_text
+
+
+class Settings(BaseModel):
+    """What all settings share: no unknown keys, no changes, no infinities."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Above0 = Annotated[float, Field(gt=0)]
+Between0And1 = Annotated[float, Field(gt=0, lt=1)]
+AtLeast1 = Annotated[int, Field(ge=1)]
+Catalogued = Annotated[
+    str, Field(pattern=r"^(tfds|huggingface):.+$", examples=["tfds:<name>", "huggingface:<name or folder>"])
+]
+
+
+class Data(Settings):
+    """Where images and labels come from, and how many of the labels are seen in training."""
+
+    name: Literal["avatars", "folder", "celeba", "chexpert", "mnist", "fashion_mnist"] | Catalogued = Field(
+        default="avatars",
+        description="source: avatars (faces drawn on this machine), folder (your images and a CSV file), celeba, "
+        "chexpert, mnist, fashion_mnist, tfds:<name> (tensorflow-datasets) or huggingface:<name or folder>; "
+        "docs/data.md says what each needs",
+    )
+    path: Path | None = Field(
+        default=None,
+        description="folder with the raw files of celeba, chexpert, mnist or fashion_mnist, with a data set for "
+        "huggingface, or data_dir for tfds; null to go through tensorflow-datasets' own folder, not for chexpert; "
+        "relative to the current directory",
+    )
+    label_names: tuple[str, ...] = Field(
+        default=(),
+        description="labels to use, in this order, such as [Smiling, Young]; empty for the default of the source",
+    )
+    uncertain: Literal["missing", "positive", "negative"] = Field(
+        default="missing", description="what a label is that the report calls uncertain, for chexpert"
+    )
+    unmentioned: Literal["missing", "negative"] = Field(
+        default="missing", description="what a label is that the report does not mention, for chexpert"
+    )
+    images: Path | None = Field(
+        default=None, description="folder of images, for folder; relative to the current directory"
+    )
+    labels: Path | None = Field(
+        default=None,
+        description="CSV file with a column 'file', an optional column 'split' and one column per label, for folder; "
+        "relative to the current directory",
+    )
+    image_size: Literal[28, 32, 64, 128] = Field(default=64, description="height and width of the images, in pixels")
+    channels: Literal[1, 3] = Field(default=3, description="1 for grey, 3 for colour")
+    examples: int = Field(default=12000, ge=120, description="how many faces to draw, for avatars; at least 120")
+    labelled_fraction: float = Field(
+        default=1.0, ge=0, le=1, description="share of training examples that keep their labels, 0 to 1"
+    )
+    missing_rate: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of single labels hidden in the training examples that keep theirs, at least 0 and below 1",
+    )
+    labelled_share: Between0And1 | Literal["auto"] = Field(
+        default="auto",
+        description="share of each training batch drawn from the examples with labels, above 0 and below 1, or auto",
+    )
+    validation_fraction: Between0And1 = Field(
+        default=0.1,
+        description="share of examples for validation, above 0 and below 1, where the source has no such split",
+    )
+    test_fraction: Between0And1 = Field(
+        default=0.1,
+        description="share of examples for the test, above 0 and below 1, where the source has no such split",
+    )
+
+
+class Model(Settings):
+    """The networks and distributions; `model: m2` is short for its name alone."""
+
+    name: Literal["ccvae", "m2", "vae_classifier"] = Field(
+        default="ccvae",
+        description="ccvae, or a baseline: m2 (labels enter encoder and decoder), vae_classifier (a classifier on all "
+        "latents)",
+    )
+    latents: int = Field(
+        default=45, ge=1, description="number of latents, characteristic and style together; at least 1"
+    )
+    latents_per_label: int = Field(
+        default=1, ge=1, description="number of characteristic latents per label; at least 1"
+    )
+    encoder_widths: tuple[AtLeast1, ...] = Field(
+        default=(),
+        description="filters of each stage of the encoder, mirrored in the decoder, such as [32, 64, 128]; "
+        "empty for the widths that suit the image size",
+    )
+    hidden: int = Field(default=256, ge=1, description="units of the dense layer next to the latents; at least 1")
+    likelihood: Literal["laplace", "gaussian", "bernoulli", "continuous_bernoulli"] = Field(
+        default="laplace", description="distribution of a pixel given the latents"
+    )
+    likelihood_scale: Above0 | Literal["learned"] = Field(
+        default=1.0,
+        description="scale of the laplace or gaussian likelihood where a pixel is 0 to 1, above 0, or learned",
+    )
+
+
+class Objective(Settings):
+    """The bound that training maximises."""
+
+    estimator: Literal["exact", "pytorch", "pyro"] = Field(
+        default="exact", description="how the bound is estimated: exact, or as either official program does"
+    )
+    label_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+        default="auto",
+        description="adds this times log q(y | x) to what is maximised, at least 0; auto is 1000 for exact and 0 for "
+        "the official estimators, whose gradient holds a hidden weight of its own",
+    )
+    independence_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+        default="auto",
+        description="weight of the penalty on what other latents tell about a label, at least 0; auto is 30 for exact "
+        "and 0 for the official estimators",
+    )
+    nodes: int = Field(
+        default=64, ge=8, le=1024, description="nodes of the one-dimensional integrals in exact; 8 to 1024"
+    )
+    samples: int = Field(default=100, ge=1, description="draws for q(y | x) in pytorch and pyro; at least 1")
+    proposals: int = Field(
+        default=16, ge=1, description="draws per categorical label with more than one latent in exact; at least 1"
+    )
+
+
+class Training(Settings):
+    """The optimiser and how long it runs."""
+
+    epochs: int = Field(default=24, ge=1, description="passes over the training examples; at least 1")
+    batch_size: int = Field(default=64, ge=1, description="examples per step; at least 1")
+    learning_rate: float = Field(default=1e-3, gt=0, description="peak step size of Adam; above 0")
+    schedule: Literal["constant", "cosine"] = Field(
+        default="cosine", description="learning rate after the warm-up: constant, or cosine down to 0 at the last step"
+    )
+    warmup_steps: int = Field(
+        default=0, ge=0, description="steps over which the learning rate rises from 0; at least 0"
+    )
+    clip_norm: Above0 | None = Field(
+        default=None, description="largest norm of a gradient, above 0, or null for no limit"
+    )
+    precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = Field(
+        default="auto", description="number format of the networks; auto picks one that is fast on the device"
+    )
+    early_stopping: AtLeast1 | None = Field(
+        default=None,
+        description="stop after this many epochs without a better validation bound, at least 1, or null for never",
+    )
+    jit: bool | Literal["auto"] = Field(
+        default="auto",
+        description="compile the training step with XLA: true, false, or auto: on a GPU, without a strategy",
+    )
+
+
+class Export(Settings):
+    """What is exported when training has ended; see `python -m export --help` for more."""
+
+    formats: tuple[Literal["saved_model", "onnx", "litert"], ...] = Field(
+        default=(), description="formats to export the trained model in, such as [saved_model, onnx]; empty for none"
+    )
+    to: Path | None = Field(default=None, description="folder for them; null for the folder export in the run")
+
+
+class Tracking(Settings):
+    """Where the course of a training is recorded; see docs/tracking.md."""
+
+    tensorboard: bool = Field(
+        default=True, description="write TensorBoard events into the run directory: true or false"
+    )
+    mlflow: bool = Field(default=False, description="record the run in MLflow: true or false")
+    wandb: bool | Literal["offline"] = Field(
+        default=False,
+        description="record the run in Weights & Biases: true, false, or offline: in the run directory, for wandb sync",
+    )
+    experiment: str = Field(
+        default="tf_ccvae",
+        description="MLflow's experiment and W&B's project; empty for what the environment says",
+    )
+    uri: str | None = Field(
+        default=None,
+        description="MLflow's server, database or folder; null for MLFLOW_TRACKING_URI or MLflow's default",
+    )
+    model: bool = Field(default=False, description="send the trained model to the trackers too: true or false")
+
+
+class Config(Settings):
+    """All settings of a run."""
+
+    name: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="prefix of the run's name: letters, digits, '.', '_', '-'; empty for the name of the config file",
+    )
+    seed: int = Field(default=0, ge=0, lt=2**32, description="seed of everything random; 0 to 4294967295")
+    strategy: Literal["none", "mirrored", "multi_worker"] = Field(
+        default="none",
+        description="what trains: none (one device), mirrored (all GPUs of this machine) or multi_worker (several "
+        "machines); batch_size is that of all together; see docs/scale.md",
+    )
+    data: Data = Data()
+    model: Model = Model()
+    objective: Objective = Objective()
+    training: Training = Training()
+    export: Export = Export()
+    tracking: Tracking = Tracking()
+
+    @classmethod
+    def from_yaml(cls, path: str | os.PathLike[str]) -> "Config":
+        """The settings in a file; those that it leaves out have their defaults.
+
+        Whether the data are there is not looked at, so that a finished run can be read on any machine; see
+        `check_data`.
+
+        Raises:
+          ConfigError: the file is missing, is not YAML, or holds an unknown key, a wrong type or an impossible value.
+        """
+        content = read_yaml(Path(path))
+        try:
+            return cls.model_validate_json(json.dumps(content), strict=True)
+        except ValidationError as error:
+            raise ConfigError(f"{path}: {explain(error, Config, content, file_form)}") from None
+
+    def dump(self) -> str:
+        """Every setting as YAML, in the order of the classes above."""
+        return yaml.dump(self.model_dump(mode="json"), Dumper=Dumper, sort_keys=False, width=100)
+
+    def to_yaml(self, path: str | os.PathLike[str]) -> None:
+        """Writes every setting to a file, which is replaced at once or not at all."""
+        write_text(Path(path), self.dump())
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Every setting by its dotted name, such as `training.epochs`, as it would stand in a file."""
+    content = config.model_dump(mode="json")
+    return {name: lookup(content, name) for name, _ in fields(Config)}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """What a file of settings holds, as JSON would.
+
+    Raises:
+      ConfigError: it cannot be read, is not YAML, or holds something other than a mapping.
+    """
+    content = read_mapping(path)
+    if isinstance(content.get("model"), str):
+        content["model"] = {"name": content["model"]}
+    sections = {key for key, field in Config.model_fields.items() if is_section(field)}
+    return {key: {} if value is None and key in sections else value for key, value in content.items()}

@@ -1,0 +1,1 @@
+"""Files, figures, the start of TensorFlow, the version: what everything else leans on."""

@@ -1,0 +1,120 @@
+"""What happens between steps and after every epoch of a training: checkpoints, early stopping, Ctrl-C."""
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_ccvae.training.measures import MEASURES
+from tf_ccvae.training.run_directory import Run, State
+from tf_ccvae.training.strategies import ONE, Devices
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """After every epoch: history, weights and optimizer state to the run directory; stops early if told to.
+
+    An epoch that ends with a loss or bound that is not finite is not written: it sets `diverged` and stops.
+
+    Keras's BackupAndRestore and EarlyStopping forget, over a restart, which epoch was best and how long ago.
+
+    Every worker calls it with the same measures and comes to the same conclusions; the chief alone writes, and the
+    others wait for it.
+
+    Args:
+      run: where to write.
+      state: where training stands.
+      patience: epochs without a better validation bound after which to stop; None for never.
+      report: called with the line of each epoch.
+      devices: who trains.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        state: State,
+        patience: int | None,
+        report: Callable[[dict[str, float]], None],
+        devices: Devices = ONE,
+    ):
+        super().__init__()
+        self.run = run
+        self.devices = devices
+        self.state = state
+        self.patience = patience
+        self.report = report
+        self.started = 0.0
+        self.diverged = False
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        logs = logs or {}
+        row = {"epoch": epoch + 1, "loss": float(logs["loss"])}
+        per_label = [f"{name}_{label}" for label in self.model.labels.names for name in MEASURES[-2:]]
+        row.update({f"validation_{name}": float(logs[f"val_{name}"]) for name in (*MEASURES, *per_label)})
+        row["seconds"] = round(time.monotonic() - self.started, 2)
+        history = (*self.state.history, row)
+        if not (np.isfinite(row["loss"]) and np.isfinite(row["validation_bound"])):
+            self.model.stop_training = True
+            self.diverged = True
+            return
+        self.state = State(epoch + 1, int(np.argmax([r["validation_bound"] for r in history])) + 1, history)
+        if self.devices.chief:
+            self.run.save_checkpoint(self.model, self.state)
+        self.devices.wait()
+        self.report(row)
+        if self.patience is not None and self.state.epoch - self.state.best_epoch >= self.patience:
+            self.model.stop_training = True
+
+
+class Unmeasured(keras.callbacks.CallbackList):
+    """Callbacks that are not told what single steps measured.
+
+    Keras makes numbers of it first, for which the host has to wait for the device after every step.
+    """
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        super().on_train_batch_end(batch, {})
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        super().on_test_batch_end(batch, {})
+
+
+class Interruption(keras.callbacks.Callback):
+    """Ends a training with the step during which Ctrl-C was pressed, if nothing else has ended it before.
+
+    Python raises KeyboardInterrupt wherever it is at that moment, and drops it where it happens to be in a finalizer or
+    in a function that C++ has called.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = False
+
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[None]:
+        """Takes note of Ctrl-C in this block, if Python's own handler is in place, and restores that at the end."""
+        ours = threading.current_thread() is threading.main_thread()
+        if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            yield
+            return
+
+        def note(number: int, frame: Any) -> None:
+            self.asked = True
+            signal.default_int_handler(number, frame)
+
+        signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt

@@ -1,0 +1,87 @@
+"""What a training shows in the terminal: progress, a line per epoch, a summary at the end."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tf_ccvae.training.run_directory import Run
+
+EPOCH_LINE = (
+    ("bound", "bound", ",.1f"),
+    ("rec", "reconstruction", ",.1f"),
+    ("KL style", "style_divergence", ".2f"),
+    ("char", "characteristic", ".2f"),
+    ("log q(y|x)", "log_label_marginal", ".3f"),
+    ("error", "mean_absolute_error", ".4f"),
+    ("accuracy", "accuracy", ".4f"),
+    ("balanced", "balanced_accuracy", ".4f"),
+)
+MANY = 7500  # steps, about as many as the default run has
+
+
+class Bar:
+    """A progress bar over steps and the lines of finished epochs above it."""
+
+    def __init__(self, console: Console, bar: Progress, epochs: int, steps: int, done: int):
+        self.console = console
+        self.epochs = epochs
+        task = bar.add_task("training", total=epochs * steps, completed=done * steps)
+        self.callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: bar.advance(task))
+
+    def epoch(self, row: dict[str, float]) -> None:
+        """Prints the validation measures of one epoch."""
+        parts = [f"{short} {row[f'validation_{name}']:{form}}" for short, name, form in EPOCH_LINE]
+        self.console.print(f"epoch {int(row['epoch'])}/{self.epochs}  {'  '.join(parts)}  {row['seconds']:.0f} s")
+
+
+@contextlib.contextmanager
+def progress(console: Console, epochs: int, steps: int, done: int) -> Iterator[Bar]:
+    """A progress bar for training: epochs times steps, `done` epochs of them finished before."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield Bar(console, bar, epochs, steps, done)
+
+
+def summary(console: Console, results: dict[str, Any], run: Run) -> None:
+    """Prints test measures and what to do next."""
+    test = results["test"]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column, justify in (
+        ("label", "left"),
+        ("accuracy", "right"),
+        ("balanced", "right"),
+        ("most frequent", "right"),
+    ):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for name, row in test["labels"].items():
+        table.add_row(name, f"{row['accuracy']:.3f}", f"{row['balanced_accuracy']:.3f}", f"{row['majority']:.3f}")
+    table.add_row("all", f"{test['accuracy']:.3f}", f"{test['balanced_accuracy']:.3f}", "")
+    console.print("\nTest accuracy")
+    console.print(table)
+    label = next(iter(test["labels"]), "LABEL")
+    epochs, steps = (results["training"][name] for name in ("epochs", "steps"))
+    longer = max(2 * epochs, math.ceil(MANY * epochs / steps))
+    console.print(
+        f"\nReconstruction error {test['mean_absolute_error']:.4f} per pixel of [0, 1], "
+        f"bound {test['bound']:,.1f} nats, {results['training']['seconds']:.0f} s in all.\n"
+        f"Figures:      {run.figures}\n"
+        f"Model:        {run.model}   keras.models.load_model after import tf_ccvae\n"
+        f"Measure it:   python -m tf_ccvae.evaluate {run.path}\n"
+        f"Use it:       python -m tf_ccvae.intervene {run.path} traverse 0 1 2 --label {label}\n"
+        f"Train longer: python -m tf_ccvae.fit --resume {run.path} --training.epochs {longer}"
+        f"   {steps:,} steps so far\n"
+        f"Curves:       tensorboard --logdir {run.tensorboard}"
+    )
