@@ -30,6 +30,15 @@ if TYPE_CHECKING:
     from serving.client import CCVAEClient
 
 
+OPTIONAL = {  # by the name that is imported
+    "grpc": "grpcio",
+    "httpx": "httpx",
+    "tensorflow": "tensorflow",
+    "tensorflow_serving": "tensorflow-serving-api",
+    "wrapt": "wrapt",
+}
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises `BadInput` where argparse would print its usage and exit."""
 
@@ -122,6 +131,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             triton_command(given)
         else:
             client_command(given)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in OPTIONAL:
+            raise
+        needs = f"needs the package {OPTIONAL[package]}; pip install -r requirements-serving.txt"
+        print(f"error: {arguments[0]} {needs}", file=sys.stderr)
+        return 2
     except ServingError as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         return 2

@@ -21,6 +21,47 @@ def pytest_configure(config):
         prepare()
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--system",
+        action="store_true",
+        help="run also the tests marked system: they need git, nginx, openssl, chromium, npm, make, gcc and Debian's "
+        "dataset-fashion-mnist, and fail if one is missing",
+    )
+
+
+LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_collection_modifyitems(config, items):
+    """Without --system leaves out the tests that need more than pip installs."""
+    if config.getoption("--system"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("system")]
+    config.stash[LEFT_OUT] = len(left_out)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("system")]
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workerinput"):
+        session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Every process of pytest-xdist collects all tests, so that one count is the count of all."""
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
+
+
+def pytest_unconfigure(config):
+    """The last line of the output."""
+    left_out = config.stash.get(LEFT_OUT, 0)
+    if left_out and not hasattr(config, "workerinput"):
+        print(f"{left_out} tests that need more than pip installs were left out; run them too by: pytest --system")
+
+
 def tiny_split(examples: int, seed: int, size: int = 28) -> Split:
     """Grey pictures of a square that stands at the top or not and is bright or not."""
     random = np.random.default_rng(seed)

@@ -35,6 +35,7 @@ def repository(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.system
 def test_a_row_that_is_more_than_ten_percent_slower_than_the_last_commit_is_named(repository):
     now = {"a": {"median": 1.2}, "b": {"median": 2.1}, "new": {"median": 9.0}}
     found = common.ratios(now, common.last_committed("speed.json", {**HERE, "tensorflow": "3"}))
@@ -49,11 +50,13 @@ def test_a_row_that_is_more_than_ten_percent_slower_than_the_last_commit_is_name
     ("name", "machine"),
     [("speed.json", {**HERE, "cores": 4}), ("speed.json", {**HERE, "instructions": []}), ("none.json", HERE)],
 )
+@pytest.mark.system
 def test_other_machines_and_new_benchmarks_are_not_compared(repository, name, machine):
     assert common.last_committed(name, machine) == {}
     assert common.verdict({}, "then").startswith("Not compared with then")
 
 
+@pytest.mark.system
 def test_a_worktree_holds_the_revision_and_goes_away(repository):
     with common.worktree("HEAD") as place:
         assert json.loads((place / "benchmarks" / "results" / "speed.json").read_text())["machine"] == HERE

@@ -91,6 +91,7 @@ def test_there_is_one_label_with_ten_classes(folder, name, first, last):
     assert len(label.classes) == 10 and label.classes[0] == first and label.classes[-1] == last
 
 
+@pytest.mark.system
 def test_the_package_of_debian_holds_all_of_fashion_mnist():
     data = idx.load(None, "fashion_mnist", validation_fraction=0.1)
     assert data.about["source"] == "/usr/share/datasets/fashion-mnist" and data.about["licence"] == "MIT"

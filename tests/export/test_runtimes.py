@@ -135,6 +135,7 @@ def test_python_example_runs_without_tensorflow(exported, model, picture, tmp_pa
     assert np.abs(image.astype(int) - edited_by_keras(exported, model)).max() <= 1
 
 
+@pytest.mark.system
 def test_node_example_runs_on_onnxruntime_web(exported, model, picture, tmp_path):
     place = shutil.copytree(os.path.join(ROOT, "examples", "onnx_node"), tmp_path / "node")
     subprocess.run(
@@ -156,6 +157,7 @@ def test_node_example_runs_on_onnxruntime_web(exported, model, picture, tmp_path
     assert np.abs(image.astype(int) - edited_by_keras(exported, model)).max() <= 1
 
 
+@pytest.mark.system
 def test_c_example_runs_every_signature_without_python(exported, model, picture, tiny, tmp_path):
     make = ["make", "-C", os.path.join(ROOT, "examples", "saved_model_c"), f"PYTHON={sys.executable}"]
     subprocess.run([*make, f"BUILD={tmp_path}"], check=True, capture_output=True)

@@ -131,10 +131,12 @@ def test_stored_numbers_are_what_python_computes(numbers):
     compare(json.loads(numbers.NUMBERS.read_text()), numbers.numbers(), "")
 
 
+@pytest.mark.system
 def test_unit_tests(page):
     npm("test")
 
 
+@pytest.mark.system
 def test_page_on_the_export_of_the_default_run(page, explored, tmp_path):
     faces = avatars.load(examples=240).train.images[:64]
     export_run(PRETRAINED, tmp_path / "export", Options(formats=("onnx",)), np.asarray(faces))
@@ -142,6 +144,7 @@ def test_page_on_the_export_of_the_default_run(page, explored, tmp_path):
     end_to_end(explored(tmp_path / "export"), expected)
 
 
+@pytest.mark.system
 def test_page_on_colour_channels_first_classes_and_several_latents(page, numbers, explored, tiny_run, tmp_path):
     model = numbers.made_up_model(size=32, channels=3, widths=(4, 4, 4))
     shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "figures"))

@@ -16,6 +16,7 @@ from serving.client import CCVAEClient
 from tests.serving.conftest import BATCHING, free_port
 from tests.serving.double import ServerDouble
 
+pytestmark = pytest.mark.system
 CONFIG = Path(__file__).resolve().parents[2] / "serving" / "nginx.conf"
 KEY = "a-key-for-tests"
 

@@ -31,7 +31,10 @@ from tf_ccvae.settings.errors import (
 from tf_ccvae.settings.schema import Config
 from tf_ccvae.settings.yaml_files import Loader
 
-DEFAULT_FILE = Path(__file__).resolve().parents[2] / "configs" / "avatars.yaml"
+_PLACES = [place / "configs" for place in Path(__file__).resolve().parents[1:3]]
+CONFIGS = next((place for place in _PLACES if (place / "avatars.yaml").is_file()), _PLACES[0])
+"""Folder of the configurations: inside the installed package, or beside it in the repository."""
+DEFAULT_FILE = CONFIGS / "avatars.yaml"
 
 
 class _Arguments(BaseSettings, Config):
@@ -97,7 +100,7 @@ def parse(argv: Sequence[str], prog: str | None = None) -> Command:
             raise ConfigError(f"{option(name)}: cannot be given together with --resume")
     file, named = _config_file(given)
     if not file.is_file():
-        raise ConfigError(f"{named}: {file}: no such file")
+        raise ConfigError(f"{named}: {file}: no such file{_configurations() if named == '--config' else ''}")
     saved = Config.from_yaml(file)
     overrides = {key: text for key, text in given.items() if key not in ONLY_ARGUMENTS}
     config = _override(saved, overrides)
@@ -165,7 +168,17 @@ def _arguments(argv: Sequence[str], prog: str | None) -> dict[str, str]:
 def _config_file(given: Mapping[str, str]) -> tuple[Path, str]:
     if "resume" in given:
         return Path(given["resume"]) / "config.yaml", "--resume"
-    return Path(given.get("config", DEFAULT_FILE)), "--config"
+    return find_config(Path(given.get("config", DEFAULT_FILE))), "--config"
+
+
+def find_config(file: Path) -> Path:
+    """The file itself if there is one, else `configs/NAME.yaml` of this installation if that is what is named."""
+    own = CONFIGS / file.name
+    return own if not file.exists() and file.parent == Path("configs") and own.is_file() else file
+
+
+def _configurations() -> str:
+    return f"; there are {', '.join(f'configs/{x.name}' for x in sorted(CONFIGS.glob('*.yaml')))}"
 
 
 def _path(given: Mapping[str, str], name: str) -> Path | None:
