@@ -80,6 +80,10 @@ def int8_encoder(encoder: Path, images: np.ndarray, to: Path) -> None:
     prepared.unlink()
     quantised = onnx.load(to)
     helper.set_model_props(quantised, {x.key: x.value for x in model.metadata_props})
+    used = {x.domain for x in quantised.graph.node}
+    unused = [x for x in quantised.opset_import if x.domain not in used]
+    for domain in unused:
+        quantised.opset_import.remove(domain)
     quantised.doc_string = f"{model.doc_string}; int8"
     check(quantised)
     onnx.save(quantised, to)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from export.guards import checked
 from export.signatures import Signature, of_format
 
 DEFAULT = "classify"  # also called serving_default
@@ -25,15 +26,14 @@ def write(signatures: tuple[Signature, ...], description: Mapping[str, Any], fol
       description: content of ccvae.json, which `assets.extra` gets too.
       folder: where to; must not exist.
     """
-    traced = {x.name: x.traced().get_concrete_function() for x in of_format(signatures, "saved_model")}
+    traced = {x.name: x.traced(check=True).get_concrete_function() for x in of_format(signatures, "saved_model")}
     holder = tf.Module()  # of the weights in use, each once
     holder.weights = list({id(x): x for one in traced.values() for x in one.variables}.values())
     text = json.dumps(description)
     traced["describe"] = tf.function(lambda: describe(description, text), input_signature=[]).get_concrete_function()
-    traced["describe_rows"] = tf.function(
-        lambda row: {"ccvae_json": tf.fill(tf.shape(row), text)},
-        input_signature=[tf.TensorSpec((None,), tf.int32, name="row")],
-    ).get_concrete_function()
+    row = [tf.TensorSpec((None,), tf.int32, name="row")]
+    rows = checked(lambda row: {"ccvae_json": tf.fill(tf.shape(row), text)}, row)
+    traced["describe_rows"] = tf.function(rows, input_signature=row).get_concrete_function()
     tf.saved_model.save(holder, str(folder), signatures={**traced, "serving_default": traced[DEFAULT]})
     extra = folder / "assets.extra"
     extra.mkdir()

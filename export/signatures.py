@@ -5,7 +5,7 @@ Every format is generated from it. All functions take and return batches, batch 
 channels) or, with layout 'nchw', (batch, channels, height, width).
 
 `labels` are values as integers, `mask` says which of them are asked for; a value that a label does not have counts as
-not asked for.
+not asked for. A row with a NaN or an infinite number in it gives NaN, in every format.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from export import pictures
+from export.guards import checked, marked
 from tf_ccvae import objective
 from tf_ccvae.labels import MISSING, value_mask
 from tf_ccvae.models.ccvae import CCVAE
@@ -45,9 +47,10 @@ class Signature:
     outputs: tuple[str, ...]
     documentation: str
 
-    def traced(self) -> Any:
-        """The function as a graph."""
-        return tf.function(self.function, input_signature=list(self.inputs))
+    def traced(self, check: bool = False) -> Any:
+        """The function as a graph; with `check` it raises an error for inputs of another shape (see `checked`)."""
+        function = checked(self.function, self.inputs) if check else self.function
+        return tf.function(function, input_signature=list(self.inputs))
 
 
 def as_float32(model: CCVAE) -> CCVAE:
@@ -110,15 +113,19 @@ class Uses:
         return {"image": self._image(latents), "latents": latents}
 
     def classify_bytes(self, image_bytes: tf.Tensor) -> Outputs:
-        """PNG or JPEG files as strings (batch,) -> as `classify`.
+        """PNG or JPEG files as strings (batch,) -> as `classify`, and `decoded` (batch,): 1 for a file that was read.
 
-        A picture of another size is scaled until its shorter side fits, and its centre is cut out.
+        For any other file `decoded` is 0 and the numbers are NaN; see `export.pictures`.
         """
         height, width, channels = self.model.image_shape
-        pixels = tf.map_fn(
-            self._read, image_bytes, fn_output_signature=tf.TensorSpec((height, width, channels), tf.float32)
+        pixels, read = tf.map_fn(
+            lambda content: pictures.read(content, height, width, channels),
+            image_bytes,
+            fn_output_signature=(tf.TensorSpec((height, width, channels)), tf.TensorSpec((), tf.bool)),
         )
-        return self._label_outputs(self.model.encode(pixels))
+        outputs = self._label_outputs(self.model.encode(pixels))
+        known = {name: tf.where(read[:, None, None], rows, np.nan) for name, rows in outputs.items()}
+        return {**known, "decoded": tf.cast(read, tf.float32)}
 
     # On latents -------------------------------------------------------------------------------------------------------
 
@@ -177,16 +184,6 @@ class Uses:
     def _possible(self, labels: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         return mask & (labels >= 0) & (labels < np.array([x.values for x in self.model.labels], np.int32))
 
-    def _read(self, content: tf.Tensor) -> tf.Tensor:
-        height, width, channels = self.model.image_shape
-        image = tf.io.decode_image(content, channels=channels, expand_animations=False)
-        size = tf.cast(tf.shape(image)[:2], tf.float32)
-        scale = tf.maximum(height / size[0], width / size[1])
-        scaled = tf.maximum(tf.cast(tf.round(size * scale), tf.int32), [height, width])
-        image = tf.image.resize(tf.cast(image, tf.float32) / 255.0, scaled, "lanczos3", antialias=True)
-        image = tf.image.resize_with_crop_or_pad(image, height, width)
-        return tf.clip_by_value(image, 0.0, 1.0)
-
 
 def continuous_bernoulli_mean(logits: tf.Tensor) -> tf.Tensor:
     """1 / (1 - exp(-x)) - 1 / x at logits x, by its series where both terms are large."""
@@ -218,7 +215,7 @@ def table(model: CCVAE, layout: str = "nhwc") -> tuple[Signature, ...]:
     noise = spec("noise", size + count)
     everywhere, graphs = ("onnx", "litert"), ("onnx",)
     return tuple(
-        Signature(name, formats, function, inputs, outputs, documentation)
+        Signature(name, formats, marked(function), inputs, outputs, documentation)
         for name, formats, function, inputs, outputs, documentation in (
             (
                 "classify",
@@ -274,8 +271,8 @@ def table(model: CCVAE, layout: str = "nhwc") -> tuple[Signature, ...]:
                 ("saved_model",),
                 uses.classify_bytes,
                 (image_bytes,),
-                ("probabilities", "logits"),
-                "as classify, of PNG or JPEG files",
+                ("probabilities", "logits", "decoded"),
+                "as classify, of PNG or JPEG files; decoded is 0 and the rest NaN for a file that cannot be read",
             ),
             (
                 "encoder",

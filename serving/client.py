@@ -18,6 +18,7 @@ import numpy as np
 from serving import images as pictures
 from serving.errors import BadInput, ModelUnknown, ServerAway, ServingError, SignatureUnknown, VersionUnknown
 from serving.target import Answer, Endpoint, Specification, State, Transport
+from serving.values import value_of
 
 ROWS = 64  # of one request; more are sent in several
 Labels = Mapping[str | int, str | int]
@@ -87,7 +88,10 @@ class CCVAEClient:
         return self._rows("classify", {"image": self._images("classify", images)})
 
     def classify_bytes(self, files: pictures.Source | Sequence[pictures.Source]) -> dict[str, np.ndarray]:
-        """Image files, read by the server -> as `classify`; PNG and JPEG only."""
+        """Image files, read by the server -> as `classify`, and `decoded` (n,); PNG and JPEG only.
+
+        For a file that the server could not read `decoded` is 0 and the other numbers are NaN.
+        """
         listed = [files] if isinstance(files, str | Path | bytes) else list(files)
         if not listed:
             raise BadInput("images: name at least one")
@@ -159,7 +163,14 @@ class CCVAEClient:
         return sorted(self._call(self.transport.status))
 
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Answer:
-        """One request as it is: arrays by input name -> arrays by output name, and the version that answered."""
+        """One request as it is: arrays by input name -> arrays by output name, and the version that answered.
+
+        Raises:
+          BadInput: an input has no rows, for which a server with batching would never answer.
+        """
+        for name, rows in inputs.items():
+            if np.ndim(rows) and not len(rows):
+                raise BadInput(f"{name}: has no rows; at least 1 is needed")
         return self._predict(signature, dict(inputs))
 
     # Parts ------------------------------------------------------------------------------------------------------------
@@ -242,6 +253,8 @@ class CCVAEClient:
         return np.tile(mask, (count, 1))
 
     def _index(self, label: str | int, count: int) -> int:
+        if isinstance(label, bool):
+            raise BadInput(f"{label}: no such label; name it, or count from 0")
         if isinstance(label, int):
             if not 0 <= label < count:
                 raise BadInput(f"{label}: no such label; the model has {count}, counted from 0")
@@ -252,14 +265,11 @@ class CCVAEClient:
         return names.index(label)
 
     def _value(self, index: int, label: str | int, value: str | int) -> int:
-        if isinstance(value, int) and isinstance(label, int) and self.description is None:
-            return value  # names are not needed, so the server is not asked for them
-        names = self.describe()["labels"][index]["values"]
-        if isinstance(value, str) and value in names:
-            return names.index(value)
-        if not str(value).isdigit() or int(value) >= len(names):
-            raise BadInput(f"{label}={value}: no such value; there are {', '.join(names)}, or 0 to {len(names) - 1}")
-        return int(value)
+        about = self.describe()["labels"][index]
+        try:
+            return value_of(value, about["values"], about["kind"] == "binary")
+        except ValueError as error:
+            raise BadInput(f"{label}={value}: {error}") from None
 
 
 def _transport(endpoint: Endpoint) -> Transport:

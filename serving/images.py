@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from serving.errors import BadInput
 from tf_ccvae.data.dataset import DataError
@@ -15,6 +15,7 @@ from tf_ccvae.data.images import FORMATS, fitted
 
 MAX_BYTES = 20 * 2**20  # of a file
 MAX_PIXELS = 40_000_000  # of a picture once it is decompressed
+METADATA = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")  # keys of Pillow that hold an orientation
 Source = str | Path | bytes
 
 
@@ -36,11 +37,12 @@ def read(source: Source, height: int, width: int, channels: int) -> np.ndarray:
     name = "image" if isinstance(source, bytes) else str(source)
     opened = _opened(content(source), name)
     try:
-        with opened:
-            return fitted(opened, height, width, channels).astype(np.float32) / 255
+        with opened, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of metadata that are cut
+            return fitted(_with_plain_metadata(opened), height, width, channels).astype(np.float32) / 255
     except DataError as error:
         raise BadInput(f"{name}: {error}") from None
-    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for a damaged file
+    except Exception as error:  # Pillow raises many kinds for a damaged file
         raise BadInput(f"{name}: cannot be read ({' '.join(str(error).split())})") from None
 
 
@@ -126,11 +128,27 @@ def _stacked(images: Iterable[Source], height: int, width: int, channels: int) -
     return np.stack([read(x, height, width, channels) for x in listed])
 
 
+def _with_plain_metadata(opened: Image.Image) -> Image.Image:
+    """The same picture with no metadata but its orientation; broken metadata never make a picture unreadable."""
+    plain = opened.copy()
+    try:
+        orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # Pillow raises many kinds for broken metadata
+        orientation = 1
+    for key in METADATA:
+        plain.info.pop(key, None)
+    if orientation in range(2, 9):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = orientation
+        plain.info["exif"] = exif.tobytes()
+    return plain
+
+
 def _opened(given: bytes, name: str) -> Image.Image:
     """An image whose pixels are not yet decompressed, and will not be too many."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is stricter
+            warnings.simplefilter("ignore")  # of many pixels, for which the limit below is stricter, and of metadata
             opened = Image.open(io.BytesIO(given), formats=FORMATS)
     except UnidentifiedImageError:
         raise BadInput(f"{name}: is not a PNG, JPEG, WebP or PGM image") from None

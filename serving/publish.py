@@ -73,8 +73,8 @@ def prepare(
             write_warm_up(folder, name)
             _put(folder, model / str(version))
         _write_config(base, _with_model(config, model, mount, label))
-    except OSError as error:
-        raise PublishError(f"{error.filename or base}: {error.strerror}") from error
+    except (OSError, tf.errors.OpError) as error:
+        raise _not_written(error, base) from error
     return model / str(version)
 
 
@@ -94,7 +94,7 @@ def set_label(base: Path, label: tuple[str, int], name: str = NAME, mount: PureP
     try:
         _write_config(base, _with_model(_read_config(base), base / name, mount, label))
     except OSError as error:
-        raise PublishError(f"{error.filename or base}: {error.strerror}") from error
+        raise _not_written(error, base) from error
 
 
 def versions(model: Path) -> set[int]:
@@ -213,6 +213,16 @@ def _put(folder: Path, place: Path) -> None:
         os.rename(folder, place)
 
 
+def _not_written(error: Exception, base: Path) -> PublishError:
+    """What went wrong, of errors of the system, of `shutil.copytree`, which collects them, and of TensorFlow."""
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
+        _, path, reason = error.args[0][0]
+        return PublishError(f"{path}: {reason}")
+    if isinstance(error, OSError):
+        return PublishError(f"{error.filename or base}: {error.strerror or error}")
+    return PublishError(f"{base}: cannot be written ({error})")
+
+
 # Configuration --------------------------------------------------------------------------------------------------------
 
 
@@ -239,20 +249,33 @@ def _with_model(
     mount: PurePosixPath,
     label: tuple[str, int] | None,
 ) -> model_server_config_pb2.ModelServerConfig:
-    """The configuration with the model in it: its newest version and every one that has a label."""
+    """The configuration with the model in it and every version of its folder loaded.
+
+    The server refuses a configuration that moves a label to a version that is not AVAILABLE, and applies nothing of it.
+    With all versions loaded, whatever the configuration, it finds a new one by itself, and applies the move afterwards.
+
+    Raises:
+      PublishError: a label moves, but a server that has read the file up to now may not load its new version. The file
+        then says that all are to be loaded, and nothing else of it is changed.
+    """
     models = config.model_config_list.config
     entry = next((x for x in models if x.name == model.name), None) or models.add(name=model.name)
+    all_loaded = entry.model_version_policy.WhichOneof("policy_choice") == "all"
     entry.base_path = str(mount / model.name)
     entry.model_platform = "tensorflow"
+    entry.model_version_policy.CopyFrom(Policy(all=Policy.All()))
+    moves = label is not None and entry.version_labels.get(label[0], label[1]) != label[1]
+    if label is not None and moves and not all_loaded:
+        _write_config(model.parent, config)
+        raise PublishError(
+            f"{model.parent / CONFIG}: lets the server load all versions now; once its status says that version "
+            f"{label[1]} is AVAILABLE, do this again: python -m serving label {model.parent} {label[0]}={label[1]}"
+        )
     if label is not None:
         entry.version_labels[label[0]] = label[1]
     there = versions(model)
     for key in [key for key, version in entry.version_labels.items() if version not in there]:
         del entry.version_labels[key]  # somebody removed the version
-    entry.ClearField("model_version_policy")  # without labels the server takes the newest
-    if entry.version_labels:
-        wanted = sorted({max(there), *entry.version_labels.values()})
-        entry.model_version_policy.CopyFrom(Policy(specific=Policy.Specific(versions=wanted)))
     return config
 
 

@@ -19,7 +19,7 @@ SIGNATURES = {
     "generate": ({"labels", "mask", "seed"}, {"image", "latents"}),
     "set_labels": ({"image", "labels", "mask"}, {"edited"}),
     "swap": ({"image", "donor_image", "mask"}, {"swapped"}),
-    "classify_bytes": ({"image_bytes"}, {"probabilities", "logits"}),
+    "classify_bytes": ({"image_bytes"}, {"probabilities", "logits", "decoded"}),
     "describe": (
         set(),
         {"label_names", "label_kinds", "label_latents", "image_shape", "version", "ccvae_json"},
@@ -46,6 +46,47 @@ def test_batches_of_any_size_run_and_serving_default_is_classify(loaded, pixels)
     for size in (1, 5, 64):
         part = loaded.signatures["serving_default"](image=tf.constant(pixels[:size]))["logits"]
         np.testing.assert_allclose(part, whole[:size], atol=1e-5)
+
+
+def rows_of(signature, count):
+    """Zeros, or nothing in the place of files, for every input of a signature."""
+    return {
+        name: tf.zeros([count, *spec.shape[1:]], spec.dtype)
+        for name, spec in signature.structured_input_signature[1].items()
+    }
+
+
+@pytest.mark.parametrize("name", sorted(set(SIGNATURES) - {"describe"}))
+def test_inputs_of_another_rank_or_size_are_refused(loaded, name):
+    signature = loaded.signatures[name]
+    for key, rows in (good := rows_of(signature, 2)).items():
+        shape = rows.shape.as_list()
+        wrong = [[], [*shape, 1], *([[2], [2, *(2 * x for x in shape[1:])]] if len(shape) > 1 else [])]
+        for bad in wrong + ([[3, *shape[1:]]] if len(good) > 1 else []):
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                signature(**{**good, key: tf.zeros(bad, rows.dtype)})
+
+
+@pytest.mark.parametrize("name", sorted(set(SIGNATURES) - {"describe"}))
+def test_no_rows_give_no_rows(loaded, name):
+    outputs = loaded.signatures[name](**rows_of(loaded.signatures[name], 0))
+    assert {len(x) for x in outputs.values()} == {0} and set(outputs) == SIGNATURES[name][1]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    "file", ["saved_model/1", "onnx/encoder.onnx", "onnx/encoder.int8.onnx", "litert/encoder.tflite"]
+)
+def test_a_picture_with_a_pixel_that_is_no_number_gives_no_numbers_and_others_do(exported, pixels, file, bad):
+    run = {
+        "1": lambda path: verify.saved_model_runners(path)["encode"],
+        "onnx": verify.onnx_runner,
+        "tflite": verify.litert_runner,
+    }[file.rpartition("." if "." in file else "/")[2]](exported.folder / file)
+    images = pixels[:3].copy()
+    images[1, 4, 4] = bad
+    for output in run({"image": images}).values():
+        assert [np.isnan(row).all() for row in output] == [False, True, False]
 
 
 def test_describe_says_what_the_labels_and_images_are(loaded, exported):

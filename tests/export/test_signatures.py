@@ -8,7 +8,9 @@ import tensorflow as tf
 from PIL import Image
 
 from export import onnx as onnx_format
+from export import pictures
 from export.signatures import Uses, as_float32, of_format, table
+from serving import images
 from tf_ccvae import interventions
 from tf_ccvae.labels import MISSING, Label, Labels
 from tf_ccvae.models.ccvae import CCVAE
@@ -20,6 +22,18 @@ FIRST = np.array([[True, False]] * 64)
 @pytest.fixture(scope="module")
 def uses(model):
     return Uses(as_float32(model))
+
+
+def file_of(image, kind, **settings):
+    file = io.BytesIO()
+    image.save(file, kind, **settings)
+    return file.getvalue()
+
+
+@pytest.fixture
+def colourful():
+    noise = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
+    return Image.fromarray(noise).resize((70, 90), Image.Resampling.BICUBIC)
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +161,43 @@ def test_picture_files_are_classified_as_their_pixels(uses, tiny, kind):
     outputs = uses.classify_bytes(tf.constant(contents))
     exact = uses.classify(tf.constant(np.stack(decoded).astype(np.float32) / 255))
     np.testing.assert_allclose(outputs["logits"], exact["logits"], atol=1e-4 if kind == "PNG" else 0.2)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_picture_files_stored_turned_are_read_upright_as_the_client_reads_them(kind, orientation, colourful):
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    content = file_of(colourful, kind, exif=exif)
+    for channels in (1, 3):
+        pixels, read = pictures.read(tf.constant(content), 28, 24, channels)
+        assert read
+        np.testing.assert_allclose(pixels, images.read(content, 28, 24, channels), atol=2.5 / 255)
+
+
+def transparent(image):
+    alpha = Image.linear_gradient("L").resize(image.size)
+    image.putalpha(alpha)
+    return image
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1"])
+def test_picture_files_of_every_mode_are_read_as_the_client_reads_them(mode, colourful):
+    image = colourful.convert(mode)
+    content = file_of(transparent(image) if mode.endswith("A") else image, "PNG")
+    pixels, read = pictures.read(tf.constant(content), 28, 24, 3)
+    assert read
+    np.testing.assert_allclose(pixels, images.read(content, 28, 24, 3), atol=3.5 / 255)
+
+
+def test_a_file_that_cannot_be_read_says_so_and_others_are_classified(uses, tiny):
+    good = file_of(Image.fromarray(tiny.test.images[0, ..., 0]), "PNG")
+    width = (60_000).to_bytes(4, "big")
+    bad = [b"", b"hello", good[:-40], good[:16] + width * 2 + good[24:], file_of(Image.new("L", (9, 9)), "WEBP")]
+    outputs = uses.classify_bytes(tf.constant([good, *bad, good]))
+    assert outputs["decoded"].numpy().tolist() == [1, 0, 0, 0, 0, 0, 1]
+    for rows in (outputs["probabilities"].numpy(), outputs["logits"].numpy()):
+        assert np.isnan(rows[1:-1]).all() and np.isfinite(rows[[0, -1]]).all()
 
 
 def test_larger_picture_files_are_brought_to_size(uses, tiny):

@@ -192,10 +192,6 @@ class Servable:
                 wanted, got = tf.as_dtype(expected[name].dtype).name, tf.as_dtype(proto.dtype).name
                 raise invalid(f"Expects arg[{index}] to be {wanted} but {got} is provided")
         inputs = {name: tf.make_ndarray(proto) for name, proto in sent.items()}
-        for name, rows in inputs.items():
-            shape = [x.size for x in expected[name].tensor_shape.dim]
-            if len(shape) != rows.ndim or any(a not in (-1, b) for a, b in zip(shape, rows.shape, strict=True)):
-                raise invalid(f"input {name} must be {shape}, got {list(rows.shape)}")
         outputs = self.runners[key](inputs)
         for name in request.output_filter:
             if name not in outputs:
@@ -236,6 +232,8 @@ class ServerDouble:
         self.requests: Counter[str] = Counter()
         self.refusals = 0  # a test sets it: so many requests are answered UNAVAILABLE
         self.delay = 0.0  # of every answer, in seconds
+        self.applied = None  # the last configuration that was not refused
+        self.refused = None  # why the last one was
         self.stopping = threading.Event()
         self.look()
         self.server = grpc.server(
@@ -277,33 +275,60 @@ class ServerDouble:
 
     def _poll(self):
         while not self.stopping.wait(self.poll):
-            with contextlib.suppress(OSError, text_format.ParseError):
+            with contextlib.suppress(OSError, text_format.ParseError, Failure):
                 self.look()
 
     def look(self, config=None):
-        """Loads what the configuration asks for, then drops what it no longer does, then moves the labels."""
-        if config is None:
-            config = text_format.Parse(self.config.read_text(), model_server_config_pb2.ModelServerConfig())
+        """Applies the configuration if the server would, and loads and drops versions by what was applied last."""
+        refused = None
+        try:
+            if config is None:
+                config = text_format.Parse(self.config.read_text(), model_server_config_pb2.ModelServerConfig())
+            self._check_labels(config)
+            self.applied = config
+            for entry in config.model_config_list.config:
+                self.models.setdefault(entry.name, Model()).labels = dict(entry.version_labels)
+        except (OSError, text_format.ParseError, Failure) as error:
+            if self.applied is None:
+                raise  # the server does not start
+            refused = error
+        for entry in self.applied.model_config_list.config:
+            self._load(entry)
+        if isinstance(refused, Failure):
+            self.refused = str(refused)
+            raise refused
+
+    def _check_labels(self, config):
+        """As the server does before it loads anything, with --allow_version_labels_for_unavailable_models."""
         for entry in config.model_config_list.config:
-            model = self.models.setdefault(entry.name, Model())
-            there = sorted(int(x.name) for x in Path(entry.base_path).iterdir() if x.name.isdigit())
-            policy = entry.model_version_policy
-            kind = policy.WhichOneof("policy_choice")
-            wanted = there[-(policy.latest.num_versions or 1) :]
-            if kind == "specific":
-                wanted = [x for x in there if x in policy.specific.versions]
-            if kind == "all":
-                wanted = there
-            for version in wanted:
-                if version not in model.loaded:
-                    model.states[version] = State.LOADING
-                    folder = Path(entry.base_path) / str(version)
-                    model.loaded = model.loaded | {version: Servable(folder, self.batching, self.sizes)}
-                    model.states[version] = State.AVAILABLE
-            for version in set(model.loaded) - set(wanted):
-                model.loaded = {key: x for key, x in model.loaded.items() if key != version}
-                model.states[version] = State.END
-            model.labels = dict(entry.version_labels)
+            model = self.models.get(entry.name, Model())
+            for label, version in entry.version_labels.items():
+                if model.labels.get(label, version) != version and version not in model.loaded:
+                    raise Failure(
+                        Code.FAILED_PRECONDITION,
+                        f"Request to assign label to version {version} of model {entry.name}, which is not currently "
+                        "available for inference",
+                    )
+
+    def _load(self, entry):
+        model = self.models[entry.name]
+        there = sorted(int(x.name) for x in Path(entry.base_path).iterdir() if x.name.isdigit())
+        policy = entry.model_version_policy
+        kind = policy.WhichOneof("policy_choice")
+        wanted = there[-(policy.latest.num_versions or 1) :]
+        if kind == "specific":
+            wanted = [x for x in there if x in policy.specific.versions]
+        if kind == "all":
+            wanted = there
+        for version in wanted:
+            if version not in model.loaded:
+                model.states[version] = State.LOADING
+                folder = Path(entry.base_path) / str(version)
+                model.loaded = model.loaded | {version: Servable(folder, self.batching, self.sizes)}
+                model.states[version] = State.AVAILABLE
+        for version in set(model.loaded) - set(wanted):
+            model.loaded = {key: x for key, x in model.loaded.items() if key != version}
+            model.states[version] = State.END
 
     # What both ways in share ------------------------------------------------------------------------------------------
 
@@ -385,8 +410,12 @@ class Models(Services, model_service_pb2_grpc.ModelServiceServicer):
         return self._answer(self.double.status, request, context)
 
     def HandleReloadConfigRequest(self, request, context):
-        self.double.look(request.config)
-        return model_management_pb2.ReloadConfigResponse()
+        response = model_management_pb2.ReloadConfigResponse()
+        try:
+            self.double.look(request.config)
+        except Failure as error:
+            response.status.error_code, response.status.error_message = error.code.value[0], str(error)
+        return response
 
 
 # REST -----------------------------------------------------------------------------------------------------------------

@@ -10,10 +10,12 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from serving import errors, images, publish
 from serving.__main__ import main
 from serving.client import CCVAEClient
+from serving.values import value_of
 from tests.serving.conftest import BATCHING, free_port
 from tests.serving.double import ServerDouble
 
@@ -172,9 +174,68 @@ def test_labels_are_named_by_name_or_number(double, pixels, description):
         by_name = client.set_labels(pixels[:1], {"Top": "on", "Bright": 0})
         by_number = client.set_labels(pixels[:1], {0: 1, 1: "off"})
         np.testing.assert_array_equal(by_name, by_number)
-        for labels in ({"Tip": 1}, {2: 1}, {"Top": 2}, {"Top": "no"}):
+        for labels in ({"Tip": 1}, {2: 1}, {True: 1}, {"Top": 2}, {0: 2}, {"Top": "2"}, {"Top": 1.0}):
             with pytest.raises(errors.BadInput, match="no such"):
                 client.set_labels(pixels[:1], labels)
+
+
+WEEK, WORDS_OF_BINARY = [str(x) for x in range(1, 8)], ["off", "on"]
+
+
+@pytest.mark.parametrize(
+    ("value", "names", "binary", "index"),
+    [
+        *[(v, WEEK, False, v) for v in range(7)],
+        *[(name, WEEK, False, i) for i, name in enumerate(WEEK)],
+        ("180", ["0", "90", "180", "270"], False, 2),
+        ("b", ["B", "C"], False, 0),
+        ("b", ["B", "b"], False, 1),
+        ("1", ["B", "C"], False, 1),
+        *[(x, WORDS_OF_BINARY, True, 1) for x in (1, True, "1", "on", "ON", "yes", "True")],
+        *[(x, WORDS_OF_BINARY, True, 0) for x in (0, False, "0", "off", "No", "false")],
+    ],
+)
+def test_a_value_is_an_index_or_a_name_and_never_a_guess(value, names, binary, index):
+    assert value_of(value, names, binary) == index
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [(7, WEEK), (-1, WEEK), ("0", WEEK), ("8", WEEK), (True, WEEK), ("yes", ["B", "C"]), ("xx", ["Xx", "XX"])],
+)
+def test_a_value_that_is_none_is_refused_with_the_names(value, names):
+    with pytest.raises(ValueError, match=", ".join(names)):
+        value_of(value, names, binary=False)
+
+
+def test_no_rows_are_not_sent(double):
+    with CCVAEClient(double.grpc) as client, pytest.raises(errors.BadInput, match="no rows"):
+        client.predict("classify", {"image": np.zeros((0, 28, 28, 1), np.float32)})
+
+
+def jpeg_and_png(**settings):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 20, 3), np.uint8))
+    for kind in ("JPEG", "PNG"):
+        file = io.BytesIO()
+        image.save(file, kind, **settings)
+        yield file.getvalue()
+
+
+@pytest.mark.parametrize("length", range(6, 48, 3))
+def test_broken_metadata_never_make_a_picture_unreadable(length):
+    exif = Image.Exif()
+    exif[0x11A] = (72, 1)
+    exif[0x132] = "2020:01:01 00:00:00"
+    for whole, cut in zip(jpeg_and_png(), jpeg_and_png(exif=exif.tobytes()[:length], dpi=(72, 72)), strict=True):
+        np.testing.assert_array_equal(images.read(cut, 15, 10, 3), images.read(whole, 15, 10, 3))
+
+
+@pytest.mark.parametrize("key", ["exif", "Raw profile type exif", "xmp"])
+def test_a_text_with_the_name_of_metadata_does_not_make_a_picture_unreadable(key):
+    text = PngInfo()
+    text.add_text(key, "hello")
+    (_, whole), (_, odd) = jpeg_and_png(), jpeg_and_png(pnginfo=text)
+    np.testing.assert_array_equal(images.read(odd, 15, 10, 3), images.read(whole, 15, 10, 3))
 
 
 def test_a_server_describes_its_model_over_grpc_and_rest(double, description):

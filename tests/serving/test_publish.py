@@ -1,6 +1,8 @@
 """Publishing: all of a version or nothing, warm-up requests that the signatures answer, labels forward and back."""
 
+import contextlib
 import json
+import resource
 import shutil
 
 import pytest
@@ -10,7 +12,9 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving import publish
+from serving.__main__ import main
 from serving.errors import PublishError
+from tests.serving.double import Failure, ServerDouble
 
 
 def config_of(base):
@@ -60,19 +64,67 @@ def test_configuration_has_name_place_label_and_versions(base):
     (entry,) = config_of(base)
     assert (entry.name, entry.base_path, entry.model_platform) == ("ccvae", "/models/ccvae", "tensorflow")
     assert dict(entry.version_labels) == {"stable": 1}
-    assert list(entry.model_version_policy.specific.versions) == [1]
+    assert entry.model_version_policy.WhichOneof("policy_choice") == "all"
 
 
-def test_labels_go_forward_and_back_and_keep_their_versions_loaded(export, as_version, tmp_path):
+def test_labels_go_forward_and_back_and_all_versions_stay_loaded(export, as_version, tmp_path):
     publish.prepare(export, tmp_path, label=("stable", 1))
     publish.prepare(as_version(3), tmp_path)
-    assert list(config_of(tmp_path)[0].model_version_policy.specific.versions) == [1, 3]
+    assert config_of(tmp_path)[0].model_version_policy.WhichOneof("policy_choice") == "all"
     publish.set_label(tmp_path, ("stable", 3))
     assert dict(config_of(tmp_path)[0].version_labels) == {"stable": 3}
     publish.set_label(tmp_path, ("stable", 1))
     assert dict(config_of(tmp_path)[0].version_labels) == {"stable": 1}
     with pytest.raises(PublishError, match="published: 1, 3"):
         publish.set_label(tmp_path, ("stable", 2))
+
+
+def test_labels_move_at_a_server_that_refuses_what_is_not_available(export, as_version, tmp_path):
+    publish.prepare(export, tmp_path, label=("stable", 1), mount=tmp_path)
+    with ServerDouble(tmp_path / publish.CONFIG, poll=1000) as double:  # each look is by hand
+        labels = double.models["ccvae"]
+
+        def after(looks):
+            for _ in range(looks):
+                with contextlib.suppress(Failure):
+                    double.look()
+            return labels.labels["stable"], sorted(labels.loaded)
+
+        publish.prepare(as_version(2), tmp_path, mount=tmp_path)
+        publish.set_label(tmp_path, ("stable", 2), mount=tmp_path)  # before the server has seen the version
+        assert after(1) == (1, [1, 2]) and "not currently available" in double.refused
+        assert after(1) == (2, [1, 2])
+        publish.set_label(tmp_path, ("stable", 1), mount=tmp_path)
+        assert after(1) == (1, [1, 2])
+        publish.prepare(as_version(3), tmp_path, label=("stable", 3), mount=tmp_path)
+        assert after(2) == (3, [1, 2, 3])
+
+
+def test_a_label_of_an_older_configuration_moves_in_two_steps(export, as_version, tmp_path):
+    publish.prepare(export, tmp_path, label=("stable", 1), mount=tmp_path)
+    path = tmp_path / publish.CONFIG
+    path.write_text(path.read_text().replace("all {", "specific { versions: 1"))
+    with ServerDouble(path, poll=1000) as double:
+        with pytest.raises(PublishError, match="AVAILABLE, do this again: python -m serving label"):
+            publish.prepare(as_version(2), tmp_path, label=("stable", 2), mount=tmp_path)
+        double.look()
+        publish.set_label(tmp_path, ("stable", 2), mount=tmp_path)
+        double.look()
+        assert double.models["ccvae"].labels == {"stable": 2}
+
+
+@pytest.mark.parametrize("most", [20_000, 2_000_000])
+def test_a_disk_that_is_full_is_said_in_one_line_and_leaves_nothing(export, tmp_path, most, capsys):
+    largest = max(x.stat().st_size for x in (export / "saved_model").rglob("*"))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (min(most, largest - 1), before[1]))
+    try:
+        code = main(["prepare", str(export), "--to", str(tmp_path / "models")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    said = capsys.readouterr().err
+    assert code == 2 and said.count("\n") == 1 and "File too large" in said and "None" not in said
+    assert not list((tmp_path / "models" / "ccvae").iterdir())
 
 
 def test_an_older_or_equal_version_is_refused_unless_asked(export, as_version, tmp_path):

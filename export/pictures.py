@@ -1,0 +1,197 @@
+"""PNG and JPEG files to pixels inside a graph, as `serving.images` and `tf_ccvae.data.images.fitted` read them outside.
+
+Upright as the EXIF orientation says, on white where they are transparent, in grey (ITU-R 601) or RGB, scaled with an
+antialiasing Lanczos filter until they cover the size, their centre cut out. Pixels differ from Pillow's by one or two
+levels of 255, because Pillow rounds between the two directions of scaling.
+"""
+
+import tensorflow as tf
+
+MAX_BYTES = 20 * 2**20  # of a file; as in serving.images
+MAX_PIXELS = 40_000_000  # of a picture once it is decompressed; as in serving.images
+HEAD = 2**17  # bytes in which XMP is looked for
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+ORIENTATION = 0x0112  # tag of EXIF
+GREY = (19595 / 65536, 38470 / 65536, 7471 / 65536)  # ITU-R 601, as Pillow has it
+
+
+def read(content: tf.Tensor, height: int, width: int, channels: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """One file; a file that cannot be read raises no error, so that it does not fail others in its batch.
+
+    Args:
+      content: string (), the bytes of the file.
+      height: in pixels.
+      width: in pixels.
+      channels: 1 or 3.
+
+    Returns:
+      float32 (height, width, channels) in [0, 1], and bool (), whether it was read. It is not if it is neither PNG nor
+      JPEG, damaged, or larger than `MAX_BYTES` or `MAX_PIXELS`; the pixels are 0 then.
+    """
+    nothing = (tf.zeros((height, width, channels)), tf.constant(False))
+    whole = tf.data.Dataset.from_tensors(content).map(lambda x: (_fitted(_decoded(x), height, width, channels), True))
+    readable = whole.ignore_errors(log_warning=False)  # a graph has no other way to go on after an error
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return readable.with_options(options).reduce(nothing, lambda _, found: found)
+
+
+def orientation(content: tf.Tensor) -> tf.Tensor:
+    """int32 (), 1 to 8: how a picture is stored turned, by EXIF or else XMP; 1 where that is absent or broken."""
+    data = tf.io.decode_raw(content, tf.uint8)
+    is_png = tf.strings.substr(content, 0, 2) == PNG[:2]
+    start, end = tf.cond(is_png, lambda: _exif_of_png(data), lambda: _exif_of_jpeg(data))
+    by_exif = tf.cond(end - start >= 8, lambda: _tag(tf.cast(data[start:end], tf.int64)), lambda: tf.constant(0))
+    found = tf.cond(by_exif == 0, lambda: _of_xmp(content), lambda: by_exif)
+    return tf.where((found >= 1) & (found <= 8), found, 1)
+
+
+# Pixels ---------------------------------------------------------------------------------------------------------------
+
+
+def _decoded(content: tf.Tensor) -> tf.Tensor:
+    """uint8 (height, width, 3), upright; an error if it is no such file or too large."""
+    small = tf.debugging.Assert(tf.strings.length(content) <= MAX_BYTES, ["too many bytes"])
+    with tf.control_dependencies([small]):
+        is_png = tf.strings.substr(content, 0, len(PNG)) == PNG
+    image = tf.cond(is_png, lambda: _of_png(content), lambda: _of_jpeg(content))
+    turned = orientation(content)
+    image = tf.cond(turned >= 5, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
+    image = tf.cond(_among(turned, (2, 3, 6, 7)), lambda: image[:, ::-1], lambda: image)
+    return tf.cond(_among(turned, (3, 4, 7, 8)), lambda: image[::-1], lambda: image)
+
+
+def _of_png(content: tf.Tensor) -> tf.Tensor:
+    size = tf.cast(tf.io.decode_raw(tf.strings.substr(content, 16, 8), tf.int32, little_endian=False), tf.int64)
+    with tf.control_dependencies([_not_too_large(size)]):
+        shallow_grey = tf.strings.substr(content, 25, 1) == b"\x00"
+        shallow_grey &= tf.strings.substr(content, 24, 1) != b"\x08"
+        image = tf.cond(shallow_grey, lambda: _opaque(content), lambda: tf.io.decode_png(content, channels=4))
+    image = tf.ensure_shape(image, (None, None, 4))
+    colours, opaque = image[..., :3], image[..., 3:]
+
+    def on_white() -> tf.Tensor:
+        share = tf.cast(opaque, tf.float32) / 255
+        return tf.cast(tf.round(tf.cast(colours, tf.float32) * share + 255 * (1 - share)), tf.uint8)
+
+    return tf.cond(tf.reduce_all(opaque == 255), lambda: colours, on_white)
+
+
+def _opaque(content: tf.Tensor) -> tf.Tensor:
+    """Grey of other depths than 8 bits, for which TensorFlow fills in too small a number where alpha is absent."""
+    colours = tf.io.decode_png(content, channels=3)
+    return tf.concat([colours, tf.fill(tf.shape(colours[..., :1]), tf.constant(255, tf.uint8))], axis=-1)
+
+
+def _of_jpeg(content: tf.Tensor) -> tf.Tensor:
+    known = tf.debugging.Assert(tf.strings.substr(content, 0, len(JPEG)) == JPEG, ["neither PNG nor JPEG"])
+    with tf.control_dependencies([known]):
+        size = tf.cast(tf.io.extract_jpeg_shape(content)[:2], tf.int64)
+    with tf.control_dependencies([_not_too_large(size)]):
+        return tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def _not_too_large(size: tf.Tensor) -> tf.Operation:
+    return tf.debugging.Assert(tf.reduce_all(size > 0) & (size[0] * size[1] <= MAX_PIXELS), ["too many pixels"])
+
+
+def _fitted(image: tf.Tensor, height: int, width: int, channels: int) -> tf.Tensor:
+    size = tf.cast(tf.shape(image)[:2], tf.float32)
+    wanted = tf.constant([height, width], tf.float32)
+    scale = tf.fill([2], tf.reduce_max(wanted / size))
+    scaled = tf.raw_ops.ScaleAndTranslate(
+        images=image[None],
+        size=[height, width],
+        scale=scale,
+        translation=(wanted - size * scale) / 2,
+        kernel_type="lanczos3",
+        antialias=True,
+    )[0]
+    levels = tf.round(tf.clip_by_value(scaled, 0, 255))
+    if channels == 1:
+        levels = tf.round(tf.reduce_sum(levels * GREY, axis=-1, keepdims=True))
+    return tf.ensure_shape(levels / 255, (height, width, channels))
+
+
+def _among(value: tf.Tensor, numbers: tuple[int, ...]) -> tf.Tensor:
+    return tf.reduce_any(value == tf.constant(numbers))
+
+
+# Metadata -------------------------------------------------------------------------------------------------------------
+
+
+def _number(data: tf.Tensor, at: tf.Tensor, size: int, little: tf.Tensor | bool = False) -> tf.Tensor:
+    """The unsigned numbers of `size` bytes at positions, int64; bytes beyond the end count as 0."""
+    places = at[..., None] + tf.range(size, dtype=tf.int64)
+    there = places < tf.size(data, tf.int64)
+    found = tf.cast(tf.gather(data, tf.where(there, places, 0)), tf.int64)
+    weights = tf.constant([256**i for i in range(size)], tf.int64)
+    return tf.reduce_sum(tf.where(there, found, 0) * tf.where(little, weights, weights[::-1]), axis=-1)
+
+
+def _exif_of_jpeg(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """First and one past the last byte of the EXIF block, equal if there is none."""
+    size = tf.size(data, tf.int64)
+    exif = int.from_bytes(b"Exif\x00\x00", "big")
+
+    def more(at: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+        marker = _number(data, at, 2)
+        pictures = (marker == 0xFFDA) | (marker == 0xFFD9)
+        return (start == end) & (at + 4 <= size) & (marker >= 0xFF00) & ~pictures
+
+    def step(at: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        marker, length = _number(data, at, 2), _number(data, at + 2, 2)
+        here = (marker == 0xFFE1) & (_number(data, at + 4, 6) == exif)
+        following = tf.where(marker == 0xFFFF, at + 1, at + 2 + tf.maximum(length, 2))
+        return following, tf.where(here, at + 10, start), tf.where(here, tf.minimum(following, size), end)
+
+    nowhere = tf.constant(0, tf.int64)
+    _, start, end = tf.while_loop(more, step, (tf.constant(2, tf.int64), nowhere, nowhere))
+    return start, end
+
+
+def _exif_of_png(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """As `_exif_of_jpeg`."""
+    size = tf.size(data, tf.int64)
+    exif = int.from_bytes(b"eXIf", "big")
+
+    def step(at: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        length, here = _number(data, at, 4), _number(data, at + 4, 4) == exif
+        return (
+            at + 12 + length,
+            tf.where(here, at + 8, start),
+            tf.where(here, tf.minimum(at + 8 + length, size), end),
+        )
+
+    nowhere = tf.constant(0, tf.int64)
+    _, start, end = tf.while_loop(
+        lambda at, start, end: (start == end) & (at + 8 <= size), step, (tf.constant(8, tf.int64), nowhere, nowhere)
+    )
+    return start, end
+
+
+def _tag(exif: tf.Tensor) -> tf.Tensor:
+    """int32 (): the orientation in a TIFF header with its first directory, 0 if it is not in there."""
+    order = _number(exif, tf.constant(0, tf.int64), 2)
+    little = order == int.from_bytes(b"II", "big")
+    known = little | (order == int.from_bytes(b"MM", "big"))
+    directory = _number(exif, tf.constant(4, tf.int64), 4, little)
+    entries = directory + 2 + 12 * tf.range(_number(exif, directory, 2, little))
+    entries = tf.boolean_mask(entries, known & (entries + 12 <= tf.size(exif, tf.int64)))
+    kinds, counts = _number(exif, entries + 2, 2, little), _number(exif, entries + 4, 4, little)
+    short, long = _number(exif, entries + 8, 2, little), _number(exif, entries + 8, 4, little)
+    values = tf.where(kinds == 3, short, tf.where(kinds == 4, long, 0))
+    here = (_number(exif, entries, 2, little) == ORIENTATION) & (counts == 1)
+    return tf.cast(tf.reduce_sum(tf.boolean_mask(values, here)[:1]), tf.int32)
+
+
+def _of_xmp(content: tf.Tensor) -> tf.Tensor:
+    """int32 (): the orientation in XMP, 0 if it is not in there. `\\C` is any byte."""
+    head = tf.strings.substr(content, 0, HEAD)
+    pattern = r'\C*?tiff:Orientation(?:="|>)([0-9])\C*'
+    there = tf.strings.regex_full_match(head, pattern)
+    return tf.cond(
+        there,
+        lambda: tf.strings.to_number(tf.strings.regex_replace(head, pattern, r"\1", replace_global=False), tf.int32),
+        lambda: tf.constant(0),
+    )
