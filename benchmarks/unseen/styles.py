@@ -3,7 +3,12 @@
 from benchmarks.unseen.tables import NONE, Binary, Category, Part, Shade, Style
 
 _SKIN = {"light": ("#f6d0b4", 0.3), "medium": ("#cf935f", 0.4), "dark": ("#7d4a2c", 0.3)}
-_HAIR = {"black": ("#221c20", 0.3), "brown": ("#7a4524", 0.25), "blond": ("#ecc658", 0.25), "red": ("#cf4a1c", 0.2)}
+_HAIR = {
+    "black": ("#221c20", 0.3),
+    "gray": ("#d4d6de", 0.25),
+    "blond": ("#f2d65c", 0.25),
+    "red": ("#cf4a1c", 0.2),
+}  # no skin's colour
 _CLOTHES = {
     "blue": ("#3a6fd8", 0.25),
     "pink": ("#e0609c", 0.25),
@@ -49,7 +54,7 @@ MICAH = Style(
         "hair_shade": Shade(("hair",), _HAIR),
         "beard_shade": Shade(("facialHair",), _HAIR),
         "glasses_shade": Shade(
-            ("glasses",), {"black": ("#16161c", 0.4), "blue": ("#2050c0", 0.3), "red": ("#c82028", 0.3)}
+            ("glasses",), {"cyan": ("#28c8f0", 0.4), "green": ("#20d060", 0.3), "purple": ("#9040f0", 0.3)}
         ),
         "earring_shade": Shade(("earring",), {"gold": ("#f4d150", 0.5), "blue": ("#2f6fe0", 0.5)}),
         "clothes_shade": Shade(("shirt",), _CLOTHES),
@@ -75,7 +80,7 @@ MICAH = Style(
 TOON_HEAD = Style(
     "toon-head",
     "CC BY 4.0: ToonHead by Johan Melin, https://www.figma.com/community/file/1589627891082866389",
-    (70.0, 10.0, 640.0),
+    (54.0, 40.0, 690.0),
     {
         "hair": Part("hair", {"bun": 0.2, "sideComed": 0.3, "spiky": 0.25, "undercut": 0.25}),
         "hair_length": Part(
@@ -157,8 +162,8 @@ PERSONAS = Style(
         "Eyes_Closed": Binary("eyes", ("happy", "sleep"), {"eyes": ("sunglasses",)}),
         "Beard": Binary("facial_hair", ("beardMustache",)),
         "Mustache": Binary("facial_hair", ("pyramid",)),
-        "Smiling": Binary("mouth", ("bigSmile", "smile"), {"mouth": ("pacifier",)}),
-        "Pacifier": Binary("mouth", ("pacifier",)),
+        "Smiling": Binary("mouth", ("bigSmile", "smile"), {"mouth": ("pacifier",), "facial_hair": ("beardMustache",)}),
+        "Pacifier": Binary("mouth", ("pacifier",), {"facial_hair": ("beardMustache",)}),
         "Hat": Binary("hair", ("beanie", "cap")),
         "Bald": Binary("hair", ("bald",), {"hair": ("beanie", "cap")}),
         "Long_Hair": Binary("hair", ("bobBangs", "bobCut", "extraLong", "long")),
@@ -229,8 +234,16 @@ OPEN_PEEPS = Style(
         "Sunglasses": Binary("accessories", ("sunglasses", "sunglasses2")),
         "Beard": Binary("facial_hair", ("full", "full2", "full3"), {"mask": ("medicalMask",)}),
         "Mustache": Binary("facial_hair", ("moustache2", "moustache6"), {"mask": ("medicalMask",)}),
-        "Smiling": Binary("face", ("smile", "cute", "smileBig", "smileTeethGap"), {"mask": ("medicalMask",)}),
-        "Teeth": Binary("face", ("smileBig", "smileTeethGap", "rage"), {"mask": ("medicalMask",)}),
+        "Smiling": Binary(
+            "face",
+            ("smile", "cute", "smileBig", "smileTeethGap"),
+            {"mask": ("medicalMask",), "facial_hair": ("full2", "full3", "moustache2", "moustache6")},
+        ),
+        "Teeth": Binary(
+            "face",
+            ("smileBig", "smileTeethGap", "rage"),
+            {"mask": ("medicalMask",), "facial_hair": ("full2", "full3", "moustache2", "moustache6")},
+        ),
         "Mask": Binary("mask", ("medicalMask",)),
         "Bald": Binary("head", ("noHair1", "noHair2"), {"head": ("hatBeanie", "hatHip")}),
         "Hat": Binary("head", ("hatBeanie", "hatHip")),
