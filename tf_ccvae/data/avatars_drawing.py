@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -76,7 +76,8 @@ def _darken(node: Any) -> None:
             _darken(child)
 
 
-def _hex(color: np.ndarray) -> str:
+def hex_of(color: np.ndarray) -> str:
+    """A colour, RGB in [0, 1], as SVG writes it."""
     return "#" + "".join(f"{round(float(c) * 255):02x}" for c in color)
 
 
@@ -96,34 +97,53 @@ def svg(face: Mapping[str, Any]) -> str:
         if variant is not None:
             options[f"{part}Variant"] = [variant]
     for name, color in face["colors"].items():
-        options[f"{name}Color"] = [_hex(color)]
-    left, top, side = HEAD
-    zoomed = side / face["scale"]
-    x = left + (side - zoomed) / 2 - face["shift"][0] * zoomed
-    y = top + (side - zoomed) / 2 - face["shift"][1] * zoomed
+        options[f"{name}Color"] = [hex_of(color)]
+    return framed(str(Avatar(_style(), options)), HEAD, face["shift"], face["scale"])
+
+
+def framed(drawing: str, square: tuple[float, float, float], shift: Sequence[float], scale: float) -> str:
+    """An SVG whose view box shows a square of it, shifted and scaled.
+
+    Args:
+      drawing: the SVG.
+      square: left, top and side, in the units of the drawing.
+      shift: (x, y) as fractions of the picture's side, positive to the right and down.
+      scale: above 1 for a larger content.
+    """
+    left, top, side = square
+    zoomed = side / scale
+    x = left + (side - zoomed) / 2 - shift[0] * zoomed
+    y = top + (side - zoomed) / 2 - shift[1] * zoomed
     box = f'viewBox="{x:.4f} {y:.4f} {zoomed:.4f} {zoomed:.4f}"'
-    return re.sub(r'viewBox="[^"]*"', box, str(Avatar(_style(), options)), count=1)
+    return re.sub(r'viewBox="[^"]*"', box, drawing, count=1)
 
 
-def draw(face: Mapping[str, Any], image_size: int) -> np.ndarray:
-    """One face as uint8 (image_size, image_size, 3). `face` is as in `svg`, with `background`, RGB in [0, 1]."""
+def rasterised(drawing: str, background: np.ndarray, image_size: int) -> np.ndarray:
+    """An SVG on a background, RGB in [0, 1], as uint8 (image_size, image_size, 3)."""
     import resvg_py
     from PIL import Image
 
     png = resvg_py.svg_to_bytes(
-        svg_string=svg(face),
+        svg_string=drawing,
         width=image_size,
         height=image_size,
-        background=_hex(face["background"]),
+        background=hex_of(background),
         skip_system_fonts=True,
     )
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
-def _draw_some(faces: list[dict[str, Any]], image_size: int) -> np.ndarray:
+def draw(face: Mapping[str, Any], image_size: int) -> np.ndarray:
+    """One face as uint8 (image_size, image_size, 3). `face` is as in `svg`, with `background`, RGB in [0, 1]."""
+    return rasterised(svg(face), face["background"], image_size)
+
+
+def _draw_some(
+    faces: list[dict[str, Any]], image_size: int, artist: Callable[[Mapping[str, Any], int], np.ndarray] | None
+) -> np.ndarray:
     """uint8 (faces, image_size, image_size, 3). Runs in a worker; dicebear's own errors do not survive the way back."""
     try:
-        return np.stack([draw(face, image_size) for face in faces])
+        return np.stack([(artist or draw)(face, image_size) for face in faces])
     except Exception as error:
         raise DataError(f"cannot draw a face: {error}") from None
 
@@ -140,7 +160,11 @@ def _stand_in_main() -> Iterator[None]:
 
 
 def draw_all(
-    faces: list[dict[str, Any]], image_size: int, processes: int | None = None, progress: bool = False
+    faces: list[dict[str, Any]],
+    image_size: int,
+    processes: int | None = None,
+    progress: bool = False,
+    artist: Callable[[Mapping[str, Any], int], np.ndarray] | None = None,
 ) -> np.ndarray:
     """Draws `faces` in parallel; the pictures do not depend on the number of processes.
 
@@ -152,6 +176,7 @@ def draw_all(
       image_size: side of a picture, in pixels.
       processes: how many; None for one per core, 1 to draw in this process.
       progress: show a bar with the time left on the terminal.
+      artist: what draws one face, if not `draw`; workers import it, so it is a module's function, or a partial of one.
 
     Returns:
       uint8 (faces, image_size, image_size, 3).
@@ -170,13 +195,13 @@ def draw_all(
         task = bar.add_task("", total=len(faces))
         if processes == 1:
             for some in rows:
-                images[some] = _draw_some(faces[some], image_size)
+                images[some] = _draw_some(faces[some], image_size, artist)
                 bar.advance(task, len(faces[some]))
             return images
         with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
             try:
                 with _stand_in_main():
-                    drawing = {pool.submit(_draw_some, faces[some], image_size): some for some in rows}
+                    drawing = {pool.submit(_draw_some, faces[some], image_size, artist): some for some in rows}
                 for done in as_completed(drawing):
                     images[drawing[done]] = done.result()
                     bar.advance(task, len(faces[drawing[done]]))

@@ -1,0 +1,1 @@
+"""Drawn data sets in eight styles that nobody tuned the program for."""

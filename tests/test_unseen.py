@@ -1,0 +1,69 @@
+"""Faces of the styles of `benchmarks.unseen`: labels follow from what is drawn, and a face can be drawn again."""
+
+import numpy as np
+import pytest
+
+from benchmarks.unseen import drawing
+from benchmarks.unseen.styles import LOOKED_AT, STYLES
+from benchmarks.unseen.tables import Binary
+from tf_ccvae.labels import MISSING
+
+SHADE = "skin"
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_every_known_value_of_a_label_is_frequent_enough_to_learn(style):
+    labels = drawing.labels_of(style, drawing.describe(style, 3000))
+    assert 8 <= labels.shape[1] <= 20
+    for name, column in zip(style.labels, labels.T, strict=True):
+        shares = np.bincount(column[column != MISSING]) / len(column)
+        assert shares.min() >= 0.08, name
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_weights_add_up_and_labels_name_variants_that_exist(style):
+    for weights in [part.variants.values() for part in style.parts.values()]:
+        assert sum(weights) == pytest.approx(1)
+    for label in style.labels.values():
+        groups = [label.variants] if isinstance(label, Binary) else list(label.classes.values())
+        assert {name for group in groups for name in group} <= set(drawing.names_of(style, label.factor))
+        for factor, names in label.hidden.items():
+            assert set(names) <= set(drawing.names_of(style, factor))
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_faces_are_the_same_for_a_seed_and_in_a_longer_set_and_others_for_another_seed(style):
+    short, long, other = drawing.describe(style, 5), drawing.describe(style, 9), drawing.describe(style, 5, seed=1)
+    for name, values in short.items():
+        np.testing.assert_array_equal(values, long[name][:5])
+    assert not np.array_equal(short["background_color"], other["background_color"])
+    face = drawing.rows_of(short)[0]
+    np.testing.assert_array_equal(drawing.draw(face, 64, style.name), drawing.draw(face, 64, style.name))
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_a_face_drawn_again_with_another_skin_keeps_its_background_and_changes(style):
+    face = drawing.rows_of(drawing.describe(style, 1))[0]
+    names = drawing.names_of(style, SHADE)
+    again = drawing.changed(style, face, {SHADE: names[(face[SHADE] + 1) % len(names)]})
+    assert {name for name in face if not np.array_equal(face[name], again[name])} == {SHADE}
+    before, after = (drawing.draw(x, 64, style.name) for x in (face, again))
+    assert np.abs(before.astype(int) - after).max() > 30
+    np.testing.assert_array_equal(before[0, 0], after[0, 0])
+
+
+def test_a_factor_that_does_not_exist_is_refused():
+    style = STYLES["micah"]
+    with pytest.raises(KeyError, match="no factor hat"):
+        drawing.changed(style, drawing.rows_of(drawing.describe(style, 1))[0], {"hat": "cap"})
+
+
+def test_pictures_are_drawn_once_and_read_from_the_cache(tmp_path, monkeypatch):
+    first = drawing.load("micah", 6, cache_dir=tmp_path, processes=1, image_size=16)[0]
+    monkeypatch.setattr(drawing, "draw_all", None)
+    np.testing.assert_array_equal(first, drawing.load("micah", 6, cache_dir=tmp_path, image_size=16)[0])
+
+
+def test_every_style_names_its_licence_and_the_styles_to_look_at_exist():
+    assert all(style.licence.startswith(("CC BY 4.0: ", "CC0 1.0: ")) for style in STYLES.values())
+    assert set(LOOKED_AT) <= set(STYLES)
