@@ -21,8 +21,8 @@ import numpy as np
 
 from tf_ccvae.data import cache, tfds
 from tf_ccvae.data.dataset import SPLITS, DataError, Dataset, Split, check_train_labels, columns_of
-from tf_ccvae.data.idx import reachable
 from tf_ccvae.data.images import decoded, squeezed
+from tf_ccvae.data.network import reachable
 from tf_ccvae.labels import Labels
 
 ATTRIBUTES = (
