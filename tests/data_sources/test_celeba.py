@@ -230,7 +230,7 @@ def out_of_reach(tmp_path, monkeypatch):
 
 
 def test_fit_says_so_before_tensorflow_is_imported(out_of_reach, tmp_path, monkeypatch, capsys):
-    from tf_ccvae import fit
+    from tf_ccvae.programs import fit
 
     monkeypatch.setattr(fit, "prepare", lambda **_: pytest.fail("TensorFlow was started"))
     config = Path(__file__).resolve().parents[2] / "configs" / "celeba.yaml"

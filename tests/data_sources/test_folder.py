@@ -24,6 +24,7 @@ def folder(tmp_path):
         Image.new("L", (8, 8), 10 * level).save(tmp_path / "images" / f"{name}.png")
 
     def read(text=GOOD, **kwargs):
+        kwargs.setdefault("cache_dir", tmp_path / "cache")
         (tmp_path / "labels.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
         return load(tmp_path / "images", tmp_path / "labels.csv", **{"image_size": 8, "channels": 1, **kwargs})
 
@@ -38,6 +39,11 @@ def one_image(read, image, name="a.png", **kwargs):
 
 
 # Real photographs: 400 portraits of 40 people, 92x112 grey.
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +126,7 @@ def test_progress_bar_is_drawn_on_a_terminal_only_and_on_standard_error(folder, 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     folder(progress=asked)
     printed = capsys.readouterr()
-    assert ("reading images" in printed.err) == (asked and terminal)
+    assert ("folder: decoding" in printed.err) == (asked and terminal)
     assert printed.out == ""
 
 
@@ -215,21 +221,24 @@ def refusal(read, *args, **kwargs):
         ("file,split\na.png,train\n", "labels.csv, line 1: no column of labels"),
         ("file,smile,\na.png,1,\n", "labels.csv, line 1: column 3 has no name"),
         ("file,smile,smile\na.png,1,1\n", "labels.csv, line 1: column 'smile' is there twice"),
-        ("file,smile\na.png,1\nb.png\n", "labels.csv, line 3: 1 values for 2 columns"),
-        ("file,smile\na.png,1\n\nb.png,yes\n", "labels.csv, line 4: column 'smile': 'yes' is not a label"),
-        ("file,smile\na.png,2\n", "labels.csv, line 2: column 'smile': '2' is not a label"),
-        ("file,smile\n,1\n", "labels.csv, line 2: column 'file' is empty"),
+        ("file,smile\na.png,1\nb.png\nc.png,0\n", "labels.csv, line 3: 1 values for 2 columns"),
+        (
+            "file,smile\na.png,1\n\nb.png,maybe\nc.png,0\n",
+            "column 'smile': 'maybe' (line 4) is not a label",
+        ),
+        ("file,smile\na.png,2\n", "labels.csv: column 'smile': holds other numbers than 1 and 0 (2; first on line 2)"),
+        ("file,smile\n,1\nb.png,0\n", "labels.csv, line 2: column 'file' is empty"),
         ("file,smile\na.png,1\nb.png,1\n./a.png,0\n", "labels.csv, line 4: a.png is on line 2 too"),
-        ("file,smile\na.png,1\nz.png,1\n", "labels.csv, line 3: no image z.png"),
-        (f"file,smile\n{'z' * 5000}.png,1\n", "labels.csv, line 2: no image zzz"),
-        ("file,smile\n../labels.csv,1\n", "labels.csv, line 2: ../labels.csv is outside"),
-        ("file,smile\na/../../labels.csv,1\n", "labels.csv, line 2: a/../../labels.csv is outside"),
-        ("file,smile\n/etc/hosts,1\n", "labels.csv, line 2: /etc/hosts is outside"),
+        ("file,smile\na.png,0\nz.png,1\n", "labels.csv, line 3: no image z.png"),
+        (f"file,smile\n{'z' * 5000}.png,1\nb.png,0\n", "labels.csv, line 2: no image zzz"),
+        ("file,smile\n../labels.csv,1\nb.png,0\n", "labels.csv, line 2: ../labels.csv is outside"),
+        ("file,smile\na/../../labels.csv,1\nb.png,0\n", "labels.csv, line 2: a/../../labels.csv is outside"),
+        ("file,smile\n/etc/hosts,1\nb.png,0\n", "labels.csv, line 2: /etc/hosts is outside"),
         (GOOD.replace("validation", "valid"), "column 'split': 'valid' is not one of train, validation, test; did you"),
         (GOOD.replace("test", ""), "labels.csv, line 4: column 'split': '' is not one of train, validation, test"),
         (GOOD.replace("test", "train"), "labels.csv: no example in split test"),
         ("file,smile\na.png,1\nb.png,0\n", "labels.csv: 2 examples are too few for three splits"),
-        ("file,split,smile\na.png,train,\nb.png,test,1\nc.png,validation,1\n", "column 'smile': not known for any"),
+        ("file,split,smile\na.png,train,\nb.png,test,1\nc.png,validation,0\n", "column 'smile': not known for any"),
         ('file,smile\n"a.png,1\n', "is not CSV"),
         (b"file,smile\na.png,1\n\xe4.png,1\n", "labels.csv: is not UTF-8"),
     ],

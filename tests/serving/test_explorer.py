@@ -23,7 +23,7 @@ from export.run import Options, export_run
 from serving import explore
 from tests.conftest import made_once
 from tf_ccvae.data import avatars
-from tf_ccvae.data.folder import read_image
+from tf_ccvae.data.images import read_image
 from tf_ccvae.training import run_directory
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,8 +21,9 @@ import numpy as np
 
 from tf_ccvae.data import cache, tfds
 from tf_ccvae.data.dataset import SPLITS, DataError, Dataset, Split, check_train_labels, columns_of
-from tf_ccvae.data.idx import reachable
-from tf_ccvae.data.images import decoded, squeezed
+from tf_ccvae.data.images import squeezed
+from tf_ccvae.data.network import reachable
+from tf_ccvae.data.pictures import Pictures
 from tf_ccvae.labels import Labels
 
 ATTRIBUTES = (
@@ -98,18 +99,15 @@ def load(
     values = _attributes(files[LIST])
     names, ends = _partition(files[PARTITION], values, files[LIST])
 
-    def read(start: int, stop: int) -> dict[str, np.ndarray]:
-        paths = [files[IMAGES] / name for name in names[start:stop]]
-        return {"images": decoded(paths, squeezed, image_size, image_size, channels)}
-
     shape = (image_size, image_size, channels)
+    pictures = Pictures.of_files([files[IMAGES] / name for name in names], squeezed, shape)
     lists = {name: cache.identity_of(files[name]) for name in (LIST, PARTITION)}
     images = cache.cached(
         "celeba",
         {**lists, "images": str(files[IMAGES].resolve())},
         len(names),
         {"images": cache.Array(shape, np.uint8)},
-        read,
+        pictures.read_images,
         cache_dir=cache_dir,
         progress=progress,
     )["images"]

@@ -20,7 +20,8 @@ import numpy as np
 
 from tf_ccvae.data import cache
 from tf_ccvae.data.dataset import DataError, Dataset, Split, check_train_labels, columns_of
-from tf_ccvae.data.images import decoded, fitted
+from tf_ccvae.data.images import fitted
+from tf_ccvae.data.pictures import Pictures
 from tf_ccvae.data.tables import csv_lines
 from tf_ccvae.labels import MISSING, Labels
 
@@ -80,16 +81,14 @@ def load(
     rows["train"], validation = _by_patient(rows["train"], validation_fraction, tables["train"])
     order = [*rows["train"], *rows["test"]]
 
-    def read(start: int, stop: int) -> dict[str, np.ndarray]:
-        paths = [path / row.path for row in order[start:stop]]
-        return {"images": decoded(paths, fitted, image_size, image_size, channels)}
-
+    shape = (image_size, image_size, channels)
+    pictures = Pictures.of_files([path / row.path for row in order], fitted, shape)
     images = cache.cached(
         "chexpert",
         {table.name: cache.identity_of(table) for table in tables.values()},
         len(order),
-        {"images": cache.Array((image_size, image_size, channels), np.uint8)},
-        read,
+        {"images": cache.Array(shape, np.uint8)},
+        pictures.read_images,
         cache_dir=cache_dir,
         progress=progress,
     )["images"]

@@ -15,6 +15,36 @@ SPLITS = ("train", "validation", "test")
 class DataError(Exception):
     """Data that cannot be used; the message is one line that says what is wrong, where, and what to do."""
 
+    def __init__(self, message: str):
+        super().__init__(printable(message))
+
+
+class Unusable(DataError):
+    """Pictures that cannot be used; `problems` says of each, by its number, what is wrong."""
+
+    def __init__(self, problems: Mapping[int, str]):
+        super().__init__(listed([problems[number] for number in sorted(problems)], "images cannot be used"))
+        self.problems = dict(problems)
+
+
+def printable(text: str) -> str:
+    """A text in one line: what cannot be printed, such as a line end in the name of a file, is written as Python does."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def listed(problems: Sequence[str], what: str, shown: int = 10) -> str:
+    """Problems in one line: the only one as it is, or how many there are and the first of them.
+
+    Args:
+      problems: at least one.
+      what: they are, behind their number, such as 'images cannot be used'.
+      shown: how many are written out.
+    """
+    if len(problems) == 1:
+        return problems[0]
+    more = f"; and {len(problems) - shown:,} more" if len(problems) > shown else ""
+    return f"{len(problems):,} {what}: {'; '.join(problems[:shown])}{more}"
+
 
 @dataclass(frozen=True)
 class Split:

@@ -13,8 +13,8 @@ import numpy as np
 
 from tf_ccvae.data import cache
 from tf_ccvae.data.dataset import DataError, Dataset, check_train_labels
-from tf_ccvae.data.idx import reachable
 from tf_ccvae.data.images import fitted
+from tf_ccvae.data.network import reachable
 from tf_ccvae.data.splits import cached, class_names, plan
 from tf_ccvae.labels import MISSING, Label, Labels
 

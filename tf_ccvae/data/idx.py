@@ -12,12 +12,8 @@ References:
 
 import gzip
 import math
-import queue
 import struct
 import sys
-import threading
-import urllib.error
-import urllib.request
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +25,13 @@ from rich.progress import track
 
 from tf_ccvae.data.dataset import DataError, Dataset, Split
 from tf_ccvae.data.images import fitted
+from tf_ccvae.data.network import reachable
 from tf_ccvae.labels import Label, Labels
 
 FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
-PATIENCE = 0.6  # seconds until a host counts as out of reach
 _UNSIGNED_BYTES = 8
 
 
@@ -270,24 +266,3 @@ def _read_prepared(name: str, download: bool) -> dict[str, tuple[np.ndarray, np.
 def _in_one_line(error: BaseException) -> str:
     line = " ".join(str(error).split()) or type(error).__name__
     return line if len(line) <= 200 else f"{line[:200]}..."
-
-
-def reachable(url: str) -> bool:
-    """Whether a host answers within 0.6 seconds, looking up its name included."""
-    answers: queue.Queue[bool] = queue.Queue()
-
-    def ask() -> None:
-        try:
-            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PATIENCE).close()
-        except urllib.error.HTTPError:
-            answers.put(True)
-        except OSError:
-            answers.put(False)
-        else:
-            answers.put(True)
-
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        return answers.get(timeout=PATIENCE)
-    except queue.Empty:
-        return False

@@ -3,25 +3,36 @@
 from collections.abc import Callable
 
 from tf_ccvae.data.dataset import DataError, Dataset
-from tf_ccvae.settings import Data
+from tf_ccvae.settings import Config, Data
 
 # Sources are imported when they are asked for: some need packages or much time.
 
 
-def load(data: Data, seed: int, progress: bool = False) -> Dataset:
+def load(data: Data, seed: int, progress: bool = False, left_out: list[str] | None = None) -> Dataset:
     """The data set that the settings name, with the labels that they name.
 
     Args:
       data: the settings.
       seed: of random splits. The drawn faces are the same for every seed.
       progress: show a progress bar while drawing, decoding or downloading.
+      left_out: takes what cannot be used, one sentence each, where the source can go on without it; None to refuse.
 
     Raises:
       DataError: the data are missing or malformed.
     """
     source, _, name = data.name.partition(":")
-    dataset = LOADERS[source](data, name, seed, progress)
-    return dataset.with_labels(data.label_names) if data.label_names else dataset
+    dataset = LOADERS[source](data, name, seed, left_out, progress)
+    if not data.label_names or (left_out and not set(data.label_names) <= set(dataset.labels.names)):
+        return dataset
+    return dataset.with_labels(data.label_names)
+
+
+def settled(config: Config, dataset: Dataset) -> Config:
+    """The settings with what was found out from the data, so that other images are read like those of the run."""
+    white = dataset.about.get("white")
+    if white is None or config.data.white is not None:
+        return config
+    return config.model_copy(update={"data": config.data.model_copy(update={"white": white})})
 
 
 def check_at_hand(data: Data) -> None:
@@ -36,7 +47,7 @@ def check_at_hand(data: Data) -> None:
         celeba.check_at_hand()
 
 
-def _avatars(data: Data, name: str, seed: int, progress: bool) -> Dataset:
+def _avatars(data: Data, name: str, seed: int, left_out: list[str] | None, progress: bool) -> Dataset:
     from tf_ccvae.data import avatars
 
     if data.channels != 3:
@@ -44,7 +55,7 @@ def _avatars(data: Data, name: str, seed: int, progress: bool) -> Dataset:
     return avatars.load(image_size=data.image_size, examples=data.examples, progress=progress)
 
 
-def _folder(data: Data, name: str, seed: int, progress: bool) -> Dataset:
+def _folder(data: Data, name: str, seed: int, left_out: list[str] | None, progress: bool) -> Dataset:
     from tf_ccvae.data import folder
 
     if data.images is None or data.labels is None:
@@ -57,18 +68,22 @@ def _folder(data: Data, name: str, seed: int, progress: bool) -> Dataset:
         validation_fraction=data.validation_fraction,
         test_fraction=data.test_fraction,
         seed=seed,
+        label_names=data.label_names,
+        unmarked=data.unmarked,
+        white=data.white,
+        left_out=left_out,
         progress=progress,
     )
 
 
-def _celeba(data: Data, name: str, seed: int, progress: bool) -> Dataset:
+def _celeba(data: Data, name: str, seed: int, left_out: list[str] | None, progress: bool) -> Dataset:
     from tf_ccvae.data import celeba
 
     labels = data.label_names or celeba.PAPER_LABELS
     return celeba.load(data.path, data.image_size, data.channels, labels, progress=progress)
 
 
-def _chexpert(data: Data, name: str, seed: int, progress: bool) -> Dataset:
+def _chexpert(data: Data, name: str, seed: int, left_out: list[str] | None, progress: bool) -> Dataset:
     from tf_ccvae.data import chexpert
 
     if data.path is None:
@@ -85,7 +100,7 @@ def _chexpert(data: Data, name: str, seed: int, progress: bool) -> Dataset:
     )
 
 
-def _catalogue(data: Data, name: str, seed: int, progress: bool) -> Dataset:
+def _catalogue(data: Data, name: str, seed: int, left_out: list[str] | None, progress: bool) -> Dataset:
     from tf_ccvae.data import huggingface, tfds
 
     return (tfds if data.name.startswith("tfds:") else huggingface).load(
@@ -99,13 +114,13 @@ def _catalogue(data: Data, name: str, seed: int, progress: bool) -> Dataset:
     )
 
 
-def _idx(data: Data, name: str, seed: int, progress: bool) -> Dataset:
+def _idx(data: Data, name: str, seed: int, left_out: list[str] | None, progress: bool) -> Dataset:
     from tf_ccvae.data import idx
 
     return idx.load(data.path, data.name, data.image_size, data.channels, data.validation_fraction, seed, progress)
 
 
-LOADERS: dict[str, Callable[[Data, str, int, bool], Dataset]] = {
+LOADERS: dict[str, Callable[[Data, str, int, list[str] | None, bool], Dataset]] = {
     "avatars": _avatars,
     "folder": _folder,
     "celeba": _celeba,

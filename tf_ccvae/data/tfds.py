@@ -17,8 +17,8 @@ from PIL import Image
 
 from tf_ccvae.data import splits
 from tf_ccvae.data.dataset import DataError, Dataset, check_train_labels
-from tf_ccvae.data.idx import reachable
 from tf_ccvae.data.images import Fit, fitted
+from tf_ccvae.data.network import reachable
 from tf_ccvae.labels import Label, Labels
 
 WAYS = "prepare it by 'tfds build {name}' where there is a network, and set data.path to its data_dir"

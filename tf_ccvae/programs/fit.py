@@ -1,5 +1,6 @@
 """Trains a CCVAE: `python -m tf_ccvae.fit [--config FILE] [--SETTING VALUE ...]`; `--help` lists every setting."""
 
+import dataclasses
 import sys
 import time
 from collections.abc import Sequence
@@ -75,6 +76,8 @@ def run_command(command: settings.Command) -> int:
     devices = strategies.make(config.strategy)
     console = Console(highlight=False, soft_wrap=True, quiet=not devices.chief)
     dataset = sources.load(config.data, config.seed, progress=devices.chief)
+    command = dataclasses.replace(command, config=sources.settled(config, dataset))
+    config = command.config
     settings.check_latents(config, dataset.labels)
     for warning in dataset.about.get("warnings", ()):
         console.print(f"warning: {warning}")

@@ -82,7 +82,7 @@ def read_images(
     Raises:
       ConfigError, DataError: nothing is given, or something cannot be read; the message says what.
     """
-    from tf_ccvae.data.folder import read_image
+    from tf_ccvae.data.images import read_image
 
     if not names:
         raise ConfigError("name at least one image: a file, a folder, or an index into the test split such as 0")
@@ -107,7 +107,7 @@ def read_images(
             if not file.is_file():
                 raise ConfigError(f"{file}: no such file; name an image, a folder, or an index into the {split} split")
             try:
-                images.append(read_image(file, image_shape[0], image_shape[2]))
+                images.append(read_image(file, image_shape[0], image_shape[2], config.data.white))
             except DataError as error:
                 raise DataError(f"{file}: {error}") from None
             titles.append(file.stem)

@@ -14,6 +14,8 @@ USED_BY = {  # which sources read a setting; refused with the others
     "path": ("celeba", "chexpert", "mnist", "fashion_mnist", "tfds", "huggingface"),
     "uncertain": ("chexpert",),
     "unmentioned": ("chexpert",),
+    "unmarked": ("folder",),
+    "white": ("folder", "huggingface"),
 }
 
 

@@ -73,6 +73,16 @@ class Data(Settings):
         description="CSV file with a column 'file', an optional column 'split' and one column per label, for folder; "
         "relative to the current directory",
     )
+    unmarked: Literal["off"] | None = Field(
+        default=None,
+        description="off if what is not marked means off in a column that has no 0 (1 and -1, or 1 and empty), for "
+        "folder; null to refuse such a column",
+    )
+    white: Annotated[int, Field(ge=255, le=65535)] | None = Field(
+        default=None,
+        description="value that is white in images of 16 bits, 255 to 65535, such as 4095 for 12 bits; null for the "
+        "largest of 8, 10, 12, 14 or 16 bits, whichever are the fewest that hold all of them",
+    )
     image_size: Literal[28, 32, 64, 128] = Field(default=64, description="height and width of the images, in pixels")
     channels: Literal[1, 3] = Field(default=3, description="1 for grey, 3 for colour")
     examples: int = Field(default=12000, ge=120, description="how many faces to draw, for avatars; at least 120")

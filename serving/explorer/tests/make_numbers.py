@@ -18,7 +18,7 @@ prepare()
 
 from export import sidecar, signatures  # noqa: E402  after TensorFlow's environment is set
 from tf_ccvae import interventions  # noqa: E402
-from tf_ccvae.data.folder import read_image  # noqa: E402
+from tf_ccvae.data.images import read_image  # noqa: E402
 from tf_ccvae.interventions import values_by_name  # noqa: E402
 from tf_ccvae.labels import Label, Labels  # noqa: E402
 from tf_ccvae.models.ccvae import CCVAE  # noqa: E402
