@@ -1,7 +1,7 @@
 """Exports a trained CCVAE as SavedModel, ONNX and LiteRT files, each verified against Keras before it is kept.
 
 python -m export RUN --to DIR [--formats saved_model onnx litert] [--layout nhwc|nchw] [--float16]
-                              [--int8-encoder] [--version N] [--images FILE.npy]
+                              [--int8-encoder] [--version N] [--images FILE.npy] [--data.path FOLDER]
 python -m export verify DIR [--images FILE.npy]
 
 `verify` checks an export again, here or elsewhere; it needs numpy and onnxruntime only.
@@ -11,27 +11,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from export import FORMATS, LAYOUTS
 from export.errors import CheckError, ExportError
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser that raises `ExportError` where argparse would print its usage and exit."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ExportError(f"{message.removeprefix('argument ')}; see --help")
+from tf_ccvae.programs.parser import Parser
+from tf_ccvae.support.errors import UserError, line_of
 
 
 def parser() -> Parser:
     """The command line of an export."""
-    made = Parser(
-        prog="python -m export",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    from tf_ccvae.programs.run_inputs import add_places
+
+    made = Parser("python -m export", __doc__)
     made.add_argument("run", type=Path, help="run directory that tf_ccvae.fit has made")
     made.add_argument("--to", type=Path, required=True, help="folder for the artefacts")
     made.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS, help="which (default: all)")
@@ -40,12 +31,13 @@ def parser() -> Parser:
     made.add_argument("--int8-encoder", action="store_true", help="also the ONNX encoder in int8")
     made.add_argument("--version", type=int, help="number of the SavedModel (default: the next free one)")
     made.add_argument("--images", type=Path, help="real images, as numpy.save writes them (default: the run's)")
+    add_places(made)
     return made
 
 
 def verify_parser() -> Parser:
     """The command line of `verify`."""
-    made = Parser(prog="python -m export verify", description="Checks an export again.", allow_abbrev=False)
+    made = Parser("python -m export verify", "Checks an export again.")
     made.add_argument("folder", type=Path, help="folder that an export has made")
     made.add_argument("--images", type=Path, help="other images to run too, as numpy.save writes them")
     return made
@@ -58,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments[:1] == ["verify"]:
             return verify_command(verify_parser().parse_args(arguments[1:]))
         return export_command(parser().parse_args(arguments))
-    except (CheckError, ExportError) as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
+    except (UserError, OSError) as error:
+        print("error:", line_of(error), file=sys.stderr)
         return 1 if isinstance(error, CheckError) else 2
 
 
@@ -82,17 +74,13 @@ def export_command(arguments: argparse.Namespace) -> int:
 
     prepare()
     from export import run
-    from tf_ccvae.data.dataset import DataError
-    from tf_ccvae.settings import ConfigError
-    from tf_ccvae.training.run_directory import RunError
+    from tf_ccvae.programs.run_inputs import places_of
 
     options = run.Options(
         tuple(arguments.formats), arguments.layout, arguments.float16, arguments.int8_encoder, arguments.version
     )
-    try:
-        run.export_run(arguments.run, arguments.to, options, _images(arguments.images), report=print)
-    except (ConfigError, DataError, RunError) as error:
-        raise ExportError(str(error)) from error
+    images = _images(arguments.images)
+    run.export_run(arguments.run, arguments.to, options, images, report=print, places=places_of(arguments))
     print(f"Export: {arguments.to}   Check again: python -m export verify {arguments.to}")
     return 0
 

@@ -12,7 +12,6 @@ put before them (`module.`, `_orig_mod.`). The run directory is accepted by inte
 What the programs do not save is set so: p(y) is uniform and no values exclude each other, until training on data.
 """
 
-import argparse
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from export.__main__ import Parser
 from export.errors import ExportError
+from tf_ccvae.programs.parser import Parser
+from tf_ccvae.support.errors import UserError, line_of
 
 PARTS = ("encoder", "decoder", "classifier", "cond_prior")
 WRAPPERS = ("module", "_orig_mod")  # what DataParallel and torch.compile insert into the names of weights
@@ -237,12 +237,7 @@ def import_run(
 
 def parser() -> Parser:
     """The command line."""
-    made = Parser(
-        prog="python -m export.import_pytorch",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    made = Parser("python -m export.import_pytorch", __doc__)
     for name in PARTS:
         made.add_argument(name, type=Path, help=f"{name}.pt of the program")
     made.add_argument("--to", type=Path, required=True, help="run directory to make")
@@ -260,15 +255,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from tf_ccvae.support.startup import prepare
 
         prepare()
-        from tf_ccvae.settings import ConfigError
-        from tf_ccvae.training.run_directory import RunError
-
-        try:
-            run = import_run(files, arguments.to, arguments.labels, arguments.config, arguments.trust_pickle)
-        except (ConfigError, RunError) as error:
-            raise ExportError(str(error).replace("--run-dir", "--to")) from error
-    except ExportError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        run = import_run(files, arguments.to, arguments.labels, arguments.config, arguments.trust_pickle)
+    except (UserError, OSError) as error:
+        print("error:", line_of(error).replace("--run-dir", "--to"), file=sys.stderr)
         return 2
     print(f"Run: {run.path}   Train on: python -m tf_ccvae.fit --resume {run.path}")
     return 0
