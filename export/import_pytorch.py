@@ -67,7 +67,7 @@ def read(path: Path, trust_pickle: bool = False) -> dict[str, np.ndarray]:
         raise ExportError(f"{path}: holds a {type(content).__name__} instead of a state dict")
     arrays = {_unwrapped(str(name)): value.detach().cpu().numpy() for name, value in content.items()}
     if len(arrays) < len(content):
-        raise ExportError(f"{path}: holds weights with and without 'module.' in their names; save only one of them")
+        raise ExportError(f"{path}: holds weights with and without 'module' in their names; save only one of them")
     return arrays
 
 
@@ -256,7 +256,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         prepare()
         run = import_run(files, arguments.to, arguments.labels, arguments.config, arguments.trust_pickle)
-    except (UserError, OSError) as error:
+    except (ExportError, UserError, OSError) as error:
         print("error:", line_of(error).replace("--run-dir", "--to"), file=sys.stderr)
         return 2
     print(f"Run: {run.path}   Train on: python -m tf_ccvae.fit --resume {run.path}")

@@ -92,7 +92,8 @@ def export_run(
       The content of manifest.json.
 
     Raises:
-      ExportError: an argument cannot be used, or `to` cannot be written, as when the disk is full; nothing is left behind.
+      ExportError: an argument cannot be used, or `to` cannot be written, as where the disk is full; nothing is left
+        behind.
       CheckError: an artefact is not near enough to Keras; nothing is left behind.
       RunError, ConfigError, DataError: the run or its data cannot be read.
     """

@@ -107,7 +107,7 @@ def test_wrappers_may_stand_anywhere_in_the_name_of_a_weight(name, tmp_path):
 
 def test_weights_that_are_there_wrapped_and_plain_are_refused(tmp_path):
     torch.save({"x": torch.ones(2), "module.x": torch.zeros(2)}, tmp_path / "x.pt")
-    with pytest.raises(ExportError, match="with and without 'module.' in their names"):
+    with pytest.raises(ExportError, match="with and without 'module'"):
         import_pytorch.read(tmp_path / "x.pt")
 
 

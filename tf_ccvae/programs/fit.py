@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_ccvae import settings
 from tf_ccvae.programs.parser import mistakes_in_one_line
-from tf_ccvae.support.errors import line_of
+from tf_ccvae.support.errors import UserError, line_of
 from tf_ccvae.support.startup import prepare
 
 if TYPE_CHECKING:
@@ -245,15 +245,17 @@ def export(job: Job) -> int:
     """Exports the trained model as `export.formats` says; returns the exit code, 1 if a file fails its check.
 
     Raises:
-      ExportError: the export cannot be written.
+      UserError: the export cannot be written.
     """
     from export import run as exporting
-    from export.errors import CheckError
+    from export.errors import CheckError, ExportError
 
     to = job.config.export.to or job.run.path / "export"
     try:
         options = exporting.Options(job.config.export.formats)
         exporting.export_run(job.run.path, to, options, report=job.console.print)
+    except ExportError as error:
+        raise UserError(str(error)) from error
     except CheckError as error:
         job.console.print(f"error: {error}")
         return FAILED_CHECK

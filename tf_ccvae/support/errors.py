@@ -1,5 +1,8 @@
 """Errors that a user can mend, and the one line that says what they are."""
 
+import errno
+import os
+import re
 import sys
 from typing import NoReturn
 
@@ -29,6 +32,17 @@ def line_of(error: BaseException, place: object = None) -> str:
         return " ".join(str(error).split())
     where = error.filename or place
     return f"{where}: {reason(error)}" if where else reason(error)
+
+
+def failed_write(error: BaseException) -> OSError | None:
+    """The error of the operating system behind an error of TensorFlow's own writers; None if it is another kind.
+
+    They say `/run/events.out; No space left on device`, and call it a resource that is exhausted, as memory is too.
+    """
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.ENOLCK, errno.EIO):
+        if match := re.search(rf"(\S+); {re.escape(os.strerror(number))}", str(error)):
+            return OSError(number, os.strerror(number), match[1])
+    return None
 
 
 def reason(error: OSError) -> str:

@@ -17,6 +17,7 @@ from tf_ccvae.support.errors import UserError
 
 OWN = {  # the programs' own settings of libraries, whatever the user's environment says
     "KERAS_BACKEND": "tensorflow",
+    "MATPLOTLIBRC": os.devnull,  # no file of settings
     "MPLBACKEND": "agg",  # figures are files
     "HDF5_USE_FILE_LOCKING": "FALSE",  # there are none on some network file systems, and files are renamed when whole
 }
@@ -68,7 +69,6 @@ def _settle_keras(keras: ModuleType) -> None:
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
     keras.config.set_epsilon(1e-7)
-    keras.config.set_dtype_policy("float32")
     keras.config.set_max_epochs(None)
     keras.config.set_max_steps_per_epoch(None)
 
