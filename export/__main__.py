@@ -1,7 +1,7 @@
 """Exports a trained CCVAE as SavedModel, ONNX and LiteRT files, each verified against Keras before it is kept.
 
 python -m export RUN --to DIR [--formats saved_model onnx litert] [--layout nhwc|nchw] [--float16]
-                              [--int8-encoder] [--version N] [--images FILE.npy]
+                              [--int8-encoder] [--version N] [--images FILE.npy] [--data.path FOLDER]
 python -m export verify DIR [--images FILE.npy]
 
 `verify` checks an export again, here or elsewhere; it needs numpy and onnxruntime only.
@@ -18,7 +18,7 @@ from export.errors import CheckError, ExportError
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises `ExportError` where argparse would print its usage and exit."""
+    """As `tf_ccvae.programs.parser.Parser`, which `verify` has to do without."""
 
     def error(self, message: str) -> NoReturn:
         raise ExportError(f"{message.removeprefix('argument ')}; see --help")
@@ -26,6 +26,8 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """The command line of an export."""
+    from tf_ccvae.programs.run_inputs import add_places
+
     made = Parser(
         prog="python -m export",
         description=__doc__,
@@ -40,6 +42,7 @@ def parser() -> Parser:
     made.add_argument("--int8-encoder", action="store_true", help="also the ONNX encoder in int8")
     made.add_argument("--version", type=int, help="number of the SavedModel (default: the next free one)")
     made.add_argument("--images", type=Path, help="real images, as numpy.save writes them (default: the run's)")
+    add_places(made)
     return made
 
 
@@ -82,17 +85,17 @@ def export_command(arguments: argparse.Namespace) -> int:
 
     prepare()
     from export import run
-    from tf_ccvae.data.dataset import DataError
-    from tf_ccvae.settings import ConfigError
-    from tf_ccvae.training.run_directory import RunError
+    from tf_ccvae.programs.run_inputs import places_of
+    from tf_ccvae.support.errors import UserError, line_of
 
     options = run.Options(
         tuple(arguments.formats), arguments.layout, arguments.float16, arguments.int8_encoder, arguments.version
     )
+    images = _images(arguments.images)
     try:
-        run.export_run(arguments.run, arguments.to, options, _images(arguments.images), report=print)
-    except (ConfigError, DataError, RunError) as error:
-        raise ExportError(str(error)) from error
+        run.export_run(arguments.run, arguments.to, options, images, report=print, places=places_of(arguments))
+    except (UserError, OSError) as error:
+        raise ExportError(line_of(error)) from error
     print(f"Export: {arguments.to}   Check again: python -m export verify {arguments.to}")
     return 0
 

@@ -5,13 +5,13 @@
 
 The four files are those that both programs (ccvae and ccvae_pytorch of thwjoy) save, as state dicts; the programs
 themselves save pickled modules, which are read with --trust-pickle only, and then by PyTorch's restricted reader, which
-makes layers of PyTorch and nothing else. The run directory is accepted by intervene, evaluate and export, and `python
+makes layers of PyTorch and nothing else. Names may carry what DataParallel, DistributedDataParallel or torch.compile
+put before them (`module.`, `_orig_mod.`). The run directory is accepted by intervene, evaluate and export, and `python
 -m tf_ccvae.fit --resume RUN` trains on from the weights. PyTorch must be installed.
 
 What the programs do not save is set so: p(y) is uniform and no values exclude each other, until training on data.
 """
 
-import argparse
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from export.__main__ import Parser
 from export.errors import ExportError
+from tf_ccvae.programs.parser import Parser
+from tf_ccvae.support.errors import UserError, line_of
 
 PARTS = ("encoder", "decoder", "classifier", "cond_prior")
+WRAPPERS = ("module", "_orig_mod")  # what DataParallel and torch.compile insert into the names of weights
 CELEBA = (  # the labels of both programs, in their order
     *("Arched_Eyebrows", "Bags_Under_Eyes", "Bangs", "Black_Hair", "Blond_Hair", "Brown_Hair", "Bushy_Eyebrows"),
     *("Chubby", "Eyeglasses", "Heavy_Makeup", "Male", "No_Beard", "Pale_Skin", "Receding_Hairline", "Smiling"),
@@ -33,7 +35,7 @@ Weights = Mapping[str, np.ndarray]
 
 
 def read(path: Path, trust_pickle: bool = False) -> dict[str, np.ndarray]:
-    """The arrays of a state dict, by name.
+    """The arrays of a state dict, by the names that they have without `WRAPPERS`.
 
     Args:
       path: what `torch.save` wrote.
@@ -63,7 +65,14 @@ def read(path: Path, trust_pickle: bool = False) -> dict[str, np.ndarray]:
         content = content.state_dict()
     if not isinstance(content, Mapping) or not all(isinstance(x, torch.Tensor) for x in content.values()):
         raise ExportError(f"{path}: holds a {type(content).__name__} instead of a state dict")
-    return {str(name): value.detach().cpu().numpy() for name, value in content.items()}
+    arrays = {_unwrapped(str(name)): value.detach().cpu().numpy() for name, value in content.items()}
+    if len(arrays) < len(content):
+        raise ExportError(f"{path}: holds weights with and without 'module' in their names; save only one of them")
+    return arrays
+
+
+def _unwrapped(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part not in WRAPPERS)
 
 
 def _known_classes(path: Path) -> list[Any]:
@@ -77,7 +86,7 @@ def _known_classes(path: Path) -> list[Any]:
     known: list[Any] = []  # pairs of a class and the name that stands for it in the file
     for name in torch.serialization.get_unsafe_globals_in_checkpoint(path):
         place, _, last = name.rpartition(".")
-        if place.startswith("torch.nn.modules."):
+        if place.startswith(("torch.nn.modules.", "torch.nn.parallel.")):
             found = getattr(importlib.import_module(place), last, None)
             if isinstance(found, type) and issubclass(found, torch.nn.Module):
                 known.append((found, name))
@@ -228,12 +237,7 @@ def import_run(
 
 def parser() -> Parser:
     """The command line."""
-    made = Parser(
-        prog="python -m export.import_pytorch",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    made = Parser("python -m export.import_pytorch", __doc__)
     for name in PARTS:
         made.add_argument(name, type=Path, help=f"{name}.pt of the program")
     made.add_argument("--to", type=Path, required=True, help="run directory to make")
@@ -251,15 +255,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from tf_ccvae.support.startup import prepare
 
         prepare()
-        from tf_ccvae.settings import ConfigError
-        from tf_ccvae.training.run_directory import RunError
-
-        try:
-            run = import_run(files, arguments.to, arguments.labels, arguments.config, arguments.trust_pickle)
-        except (ConfigError, RunError) as error:
-            raise ExportError(str(error).replace("--run-dir", "--to")) from error
-    except ExportError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        run = import_run(files, arguments.to, arguments.labels, arguments.config, arguments.trust_pickle)
+    except (ExportError, UserError, OSError) as error:
+        print("error:", line_of(error).replace("--run-dir", "--to"), file=sys.stderr)
         return 2
     print(f"Run: {run.path}   Train on: python -m tf_ccvae.fit --resume {run.path}")
     return 0

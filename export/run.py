@@ -6,17 +6,19 @@ import importlib.metadata
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from export import FORMATS, LAYOUTS, verify
 from export.errors import ExportError
 from tf_ccvae import __version__
 from tf_ccvae.models.ccvae import CCVAE
+from tf_ccvae.support.errors import reason
 from tf_ccvae.support.files import write_json
 from tf_ccvae.training import run_directory
 
@@ -73,6 +75,7 @@ def export_run(
     options: Options | None = None,
     images: Any = None,
     report: Callable[[str], None] = lambda line: None,
+    places: Mapping[str, Path] | None = None,
 ) -> dict[str, Any]:
     """Exports the model of a run and verifies every file against Keras.
 
@@ -81,14 +84,16 @@ def export_run(
       to: folder for the artefacts; SavedModels of earlier versions in it stay, other files of an export are replaced.
       options: what to export.
       images: real images (n, height, width, channels), uint8 or float in [0, 1], to verify with and to calibrate int8
-        on; by default those of the run's data.
+        on; by default those that the run keeps, and for int8 those of the run's data.
       report: called with one line per artefact.
+      places: where the run's data are now, by `images`, `labels` and `path`, if they are elsewhere than when it ran.
 
     Returns:
       The content of manifest.json.
 
     Raises:
-      ExportError: something that was given cannot be used.
+      ExportError: an argument cannot be used, or `to` cannot be written, as where the disk is full; nothing is left
+        behind.
       CheckError: an artefact is not near enough to Keras; nothing is left behind.
       RunError, ConfigError, DataError: the run or its data cannot be read.
     """
@@ -98,7 +103,7 @@ def export_run(
     to = Path(to)
     loaded, model = load(Path(run))
     version = _version(to, options.version)
-    verifying, calibrating = _images(loaded, model, images, options.int8_encoder)
+    verifying, calibrating = _images(loaded, model, images, options.int8_encoder, places)
     job = _Job(
         signatures.as_float32(model),
         options,
@@ -112,9 +117,13 @@ def export_run(
         calibrating,
         report,
     )
-    with _partial(to) as folder:
-        manifest = job.write(folder)
-        _publish(folder, to, manifest)
+    try:
+        with _partial(to) as folder:
+            manifest = job.write(folder)
+            _publish(folder, to, manifest)
+    except (OSError, tf.errors.OpError) as error:
+        why = reason(error) if isinstance(error, OSError) else str(error).partition("\n")[0]
+        raise ExportError(f"--to: {to} cannot be written ({why}); make room, or choose another") from error
     return manifest
 
 
@@ -134,17 +143,21 @@ def load(run: Path) -> tuple[run_directory.Run, CCVAE]:
     return loaded, model
 
 
-def _images(run: run_directory.Run, model: CCVAE, images: Any, calibrate: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Real images to verify with, and training images to calibrate on (none if not asked for)."""
-    from tf_ccvae.programs.parser import load_data
-    from tf_ccvae.settings import Config
+def _images(
+    run: run_directory.Run, model: CCVAE, images: Any, calibrate: bool, places: Mapping[str, Path] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Real images to verify with, and training images to calibrate on (none unless `calibrate`)."""
+    from tf_ccvae.programs.run_inputs import first_test_images, load_data, settings_of_run
 
     if images is not None:
         return images, verify.checked_images(images, model.image_shape)
-    dataset = load_data(Config.from_yaml(run.config))
+    settings = settings_of_run(run, places)
     count = max(verify.BATCHES)
-    calibrating = dataset.train.images[: 4 * count] if calibrate else dataset.train.images[:0]
-    return np.asarray(dataset.test.images[:count]), np.asarray(calibrating)
+    if not calibrate:
+        verifying = first_test_images(settings, count)
+        return verifying, verifying[:0]
+    dataset = load_data(settings)
+    return np.asarray(dataset.test.images[:count]), np.asarray(dataset.train.images[: 4 * count])
 
 
 def _version(to: Path, wanted: int | None) -> int:

@@ -6,7 +6,9 @@ environment that is set before TensorFlow is imported, is tested in test_startup
 
 import multiprocessing
 import os
+import resource
 import runpy
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,9 +45,12 @@ class Program:
         self.process.join()
 
 
-def start(module, *arguments, output, environment=()):
-    """Starts `python -m module arguments` in the project's root, with more environment."""
-    job = (module, list(map(str, arguments)), str(output), {**os.environ, **dict(environment)})
+def start(module, *arguments, output, environment=(), largest_file=None):
+    """Starts `python -m module arguments` in the project's root, with more environment.
+
+    With `largest_file` its writes fail beyond that many bytes in a file, as they do on a full disk.
+    """
+    job = (module, list(map(str, arguments)), str(output), {**os.environ, **dict(environment)}, largest_file)
     process = _context.Process(target=_be, args=job)
     output.touch()
     with mock.patch.dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3"):  # which counts when TensorFlow is imported
@@ -64,7 +69,7 @@ def run(module, *arguments, output):
     return program.said()
 
 
-def _be(module, arguments, output, environment):
+def _be(module, arguments, output, environment, largest_file):
     os.chdir(ROOT)
     os.environ.clear()
     os.environ.update(environment)
@@ -74,5 +79,8 @@ def _be(module, arguments, output, environment):
     for descriptor in (1, 2):
         os.dup2(file, descriptor)
     os.close(file)
+    if largest_file is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from export import import_pytorch
+from export.errors import ExportError
 from export.run import Options, export_run
 from tf_ccvae import fit, interventions
 from tf_ccvae.training import run_directory
@@ -84,6 +85,30 @@ def test_imported_weights_compute_what_pytorch_computes(program, tmp_path):
         )
         positive = torch.clamp(nn.functional.softplus(getattr(prior, f"diag_scale_{name}")), min=1e-3).detach()
         np.testing.assert_allclose(model.label_distributions.prior.scale[value], positive, atol=1e-5)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_weights_saved_from_data_parallel_are_the_same_weights(whole, tmp_path):
+    parts = networks("pytorch")
+    plain = [import_pytorch.read(path) for path in saved(tmp_path, parts)]
+    wrapped = saved(tmp_path, {name: nn.DataParallel(module) for name, module in parts.items()}, whole)
+    for path, expected in zip(wrapped, plain, strict=True):
+        found = import_pytorch.read(path, trust_pickle=whole)
+        assert found.keys() == expected.keys()
+        for name, array in expected.items():
+            np.testing.assert_array_equal(found[name], array)
+
+
+@pytest.mark.parametrize("name", ["module._orig_mod.diag.weight", "_orig_mod.diag.weight", "diag.module.weight"])
+def test_wrappers_may_stand_anywhere_in_the_name_of_a_weight(name, tmp_path):
+    torch.save({name: torch.ones(2)}, tmp_path / "x.pt")
+    assert import_pytorch.read(tmp_path / "x.pt").keys() == {"diag.weight"}
+
+
+def test_weights_that_are_there_wrapped_and_plain_are_refused(tmp_path):
+    torch.save({"x": torch.ones(2), "module.x": torch.zeros(2)}, tmp_path / "x.pt")
+    with pytest.raises(ExportError, match="with and without 'module'"):
+        import_pytorch.read(tmp_path / "x.pt")
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from tf_ccvae.labels import MISSING, Labels
+from tf_ccvae.support.errors import UserError
 
 SPLITS = ("train", "validation", "test")
 
 
-class DataError(Exception):
+class DataError(UserError):
     """Data that cannot be used; the message is one line that says what is wrong, where, and what to do."""
 
     def __init__(self, message: str):
@@ -28,7 +29,7 @@ class Unusable(DataError):
 
 
 def printable(text: str) -> str:
-    """A text in one line: what cannot be printed, such as a line end in the name of a file, is written as Python does."""
+    """A text in one line: what cannot be printed, such as a line end in a file name, is written as Python does."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 

@@ -17,7 +17,8 @@ import tensorflow as tf
 
 from tf_ccvae.data.dataset import Dataset, Split
 from tf_ccvae.labels import MISSING, Labels, value_mask
-from tf_ccvae.support.files import replacing, write_json
+from tf_ccvae.support import keras_files
+from tf_ccvae.support.files import write_json
 
 EPOCHS = 5
 BATCH = 64
@@ -204,8 +205,7 @@ def accuracy(judge: Judge, split: Split) -> dict[str, Any]:
 def save(judge: Judge, folder: Path) -> None:
     """Writes network and description to `folder`, judge.json last."""
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / "judge.keras") as beside:
-        judge.network.save(beside)
+    keras_files.save_model(judge.network, folder / "judge.keras")
     content = {"about": judge.about, "labels": judge.labels.get_config(), "factors": judge.factors}
     write_json(folder / "judge.json", content)
 

@@ -17,6 +17,7 @@ from tf_ccvae import objective
 from tf_ccvae.labels import Labels
 from tf_ccvae.models import replicas
 from tf_ccvae.models.counting import LabelCounts, Sum, predicted_values
+from tf_ccvae.models.keras_settings import check_keras
 from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.likelihood import Likelihood
 from tf_ccvae.models.networks import Decoder, Encoder, default_widths
@@ -105,6 +106,7 @@ class LabelledVAE(keras.Model, abc.ABC):
         posterior_inputs: int | None = None,
         **kwargs: Any,
     ):
+        check_keras()
         super().__init__(autocast=False, **kwargs)  # the networks cast for themselves, all else is float32
         self.image_shape = image_shape
         self.labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tf_ccvae import settings
-from tf_ccvae.programs.parser import Parser, load_data, main_of
+from tf_ccvae.programs.parser import Parser, main_of
+from tf_ccvae.programs.run_inputs import add_places, load_data, places_of, settings_of_run
 from tf_ccvae.settings import ConfigError
 
 
@@ -23,6 +24,7 @@ def parser() -> Parser:
     made.add_argument("--judge", type=Path, help="folder of a judge (default: RUN/judge)")
     made.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default: 0)")
     made.add_argument("--generated", type=int, default=2000, help="images generated for distances (default: 2000)")
+    add_places(made)
     return made
 
 
@@ -48,7 +50,7 @@ def run_command(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     try:
         run, model = run_directory.load(arguments.run)
-        dataset = load_data(settings.Config.from_yaml(run.config))
+        dataset = load_data(settings_of_run(run, places_of(arguments)))
         dataset.split(arguments.split)
         if [(x.name, x.classes) for x in model.labels] != [(x.name, x.classes) for x in dataset.labels]:
             raise ConfigError(f"{run.config}: the data have other labels than the model of this run")

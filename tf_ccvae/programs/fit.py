@@ -1,17 +1,33 @@
 """Trains a CCVAE: `python -m tf_ccvae.fit [--config FILE] [--SETTING VALUE ...]`; `--help` lists every setting."""
 
+from __future__ import annotations
+
 import dataclasses
+import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tf_ccvae import settings
+from tf_ccvae.programs.parser import mistakes_in_one_line
+from tf_ccvae.support.errors import UserError, line_of
 from tf_ccvae.support.startup import prepare
 
-INTERRUPTED = 130  # exit code after Ctrl-C
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tf_ccvae.data.dataset import Dataset
+    from tf_ccvae.models.labelled_vae import LabelledVAE
+    from tf_ccvae.training.run_directory import Run
+    from tf_ccvae.training.strategies import Devices
+    from tf_ccvae.training.tracking import Trackers
+
+FAILED_CHECK = 1  # exit code when an exported file is not near enough to Keras
 LOST = 75  # exit code when another worker has gone: try again
+INTERRUPTED = 130  # exit code after Ctrl-C
 MAY_CHANGE = (  # when a run is continued
     "strategy",
     "data.images",
@@ -34,33 +50,72 @@ MAY_CHANGE = (  # when a run is continued
 )
 
 
+@dataclass(frozen=True)
+class Job:
+    """One training: what is read, where it is written, and what computes it.
+
+    started: when the program started, by `time.monotonic`.
+    """
+
+    config: settings.Config
+    dataset: Dataset
+    run: Run
+    devices: Devices
+    console: Console
+    started: float
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit code: 0, 2 for bad input, 75 if another worker has gone, 130 after Ctrl-C."""
     command = settings.read(sys.argv[1:] if argv is None else argv, prog="python -m tf_ccvae.fit")
     from tf_ccvae.data import sources
-    from tf_ccvae.data.dataset import DataError
 
-    try:
+    with mistakes_in_one_line():
         sources.check_at_hand(command.config.data)
-    except DataError as error:
-        settings.exit_with(error)
-    prepare(devices=command.config.strategy != "multi_worker")
-    from tf_ccvae.training.run_directory import RunError
-    from tf_ccvae.training.strategies import WorkerLost
+        prepare(devices=command.config.strategy != "multi_worker")
+        from tf_ccvae.training.strategies import WorkerLost
 
-    try:
-        return run_command(command)
-    except (settings.ConfigError, DataError, RunError) as error:
-        settings.exit_with(error)
-    except WorkerLost as error:
-        print("error:", error, file=sys.stderr, flush=True)
-        return LOST
+        try:
+            return run_command(command)
+        except WorkerLost as error:
+            print("error:", error, file=sys.stderr, flush=True)
+            return LOST
 
 
 def run_command(command: settings.Command) -> int:
-    """Loads the data, trains, measures, draws; see `tf_ccvae.training`.
+    """Prepares, trains, measures, reports; returns the exit code.
 
     With several workers the chief alone writes, prints and measures; the others wait for it to end.
+
+    Raises:
+      ConfigError, DataError, RunError: settings, data or run directory cannot be used, or writing failed.
+      WorkerLost: another worker has gone.
+    """
+    from tf_ccvae.training import tracking
+    from tf_ccvae.training.run_directory import RunError
+
+    job = prepare_job(command)
+    try:
+        with tracking.Trackers(job.config, job.run, job.console.print, job.devices.chief) as trackers:
+            model = train(job, trackers)
+            if model is None:
+                return INTERRUPTED
+            code = 0
+            if job.devices.chief:
+                results = measure(job, model)
+                report(job, model, results, trackers)
+                code = export(job) if job.config.export.formats else 0
+            job.devices.leave()
+            return code
+    except OSError as error:
+        raise RunError(f"{line_of(error, job.run.path)}; once that is mended go on by: {continued(job.run)}") from error
+
+
+def prepare_job(command: settings.Command) -> Job:
+    """Checks everything that can be checked before training, loads the data and opens the run directory.
+
+    Raises:
+      ConfigError, DataError, RunError: settings, data or run directory cannot be used.
     """
     from rich.console import Console
 
@@ -74,67 +129,23 @@ def run_command(command: settings.Command) -> int:
     tracking.check(config)
     started = time.monotonic()
     devices = strategies.make(config.strategy)
-    console = Console(highlight=False, soft_wrap=True, quiet=not devices.chief)
+    console = Console(highlight=False, soft_wrap=True, markup=False, quiet=not devices.chief)
     dataset = sources.load(config.data, config.seed, progress=devices.chief)
     command = dataclasses.replace(command, config=sources.settled(config, dataset))
     config = command.config
     settings.check_latents(config, dataset.labels)
     for warning in dataset.about.get("warnings", ()):
         console.print(f"warning: {warning}")
-    run = open_run(command, devices)
+    run = open_run(command, dataset, devices)
     console.print(
         f"{dataset.name}: {len(dataset.train):,} training images of {'x'.join(map(str, dataset.image_shape))}, "
         f"{len(dataset.labels)} labels. Run: {run.path}{devices.described()}"
     )
-    with tracking.Trackers(config, run, console.print, devices.chief) as trackers:
-        return train(config, dataset, run, devices, console, trackers, started)
+    return Job(config, dataset, run, devices, console, started)
 
 
-def train(
-    config: settings.Config, dataset: Any, run: Any, devices: Any, console: Any, trackers: Any, started: float
-) -> int:
-    """Trains, measures, draws, exports; returns the exit code. `started` is when the program did, by time.monotonic."""
-    from tf_ccvae.support.files import write_json
-    from tf_ccvae.training import build, loop, measures, pictures, run_directory, terminal
-
-    steps = build.steps_per_epoch(config, dataset.train)
-    with terminal.progress(console, config.training.epochs, steps, run.state().epoch) as bar:
-        callbacks = (bar.callback, *trackers.callbacks)
-        model, interrupted = loop.train(config, dataset, run, bar.epoch, callbacks, devices)
-    done = run.state().epoch
-    if done and devices.chief:
-        run.save_model(model)
-    if interrupted:
-        console.print(f"Stopped after {done} finished epochs. Go on by: python -m tf_ccvae.fit --resume {run.path}")
-        trackers.end("interrupted")
-        return INTERRUPTED
-    if not devices.chief:
-        devices.leave()
-        return 0
-    if devices.strategy:
-        model = run_directory.load(run.path)[1]  # on one device
-    results: dict[str, Any] = {
-        "test": measures.measure(model, dataset.test),
-        "training": {
-            "epochs": len(run.state().history),
-            "steps": steps * len(run.state().history),
-            "best_epoch": run.state().best_epoch,
-            "seconds": round(time.monotonic() - started, 1),
-            "parameters": int(model.count_params()),
-            "likelihood_scale": model.image_likelihood.fitted_scale(),
-        },
-    }
-    pictures.draw(model, dataset, run)
-    write_json(run.results, results)
-    terminal.summary(console, results, run)
-    trackers.finish(results)
-    code = export(config, run, console) if config.export.formats else 0
-    devices.leave()
-    return code
-
-
-def open_run(command: settings.Command, devices: Any) -> Any:
-    """The run directory, with its settings in it; the chief makes it.
+def open_run(command: settings.Command, dataset: Dataset, devices: Devices) -> Run:
+    """The run directory, with its settings and examples in it; the chief makes it.
 
     Raises:
       RunError: it cannot be made, or this worker does not see it.
@@ -148,6 +159,7 @@ def open_run(command: settings.Command, devices: Any) -> Any:
             else run_directory.create(command.run_dir, command.config.name)
         )
         command.config.to_yaml(run.config)
+        run.save_examples(dataset.test)
     else:
         run = run_directory.Run(command.resume or command.run_dir or Path())
     devices.wait()
@@ -156,6 +168,61 @@ def open_run(command: settings.Command, devices: Any) -> Any:
             f"{run.path}: the chief has made it, but it is not here; all workers need to share it"
         )
     return run
+
+
+def train(job: Job, trackers: Trackers) -> LabelledVAE | None:
+    """Trains and saves the model of the best epoch; None after Ctrl-C."""
+    from tf_ccvae.training import build, loop, run_directory, terminal
+
+    config, run = job.config, job.run
+    steps = build.steps_per_epoch(config, job.dataset.train)
+    with terminal.progress(job.console, config.training.epochs, steps, run.state().epoch) as bar:
+        callbacks = (bar.callback, *trackers.callbacks)
+        model, interrupted = loop.train(config, job.dataset, run, bar.epoch, callbacks, job.devices)
+    finished = run.state().epoch
+    if finished and job.devices.chief:
+        run.save_model(model)
+    if interrupted:
+        job.console.print(f"Stopped after {finished} finished epochs. Go on by: {continued(run)}")
+        trackers.end("interrupted")
+        return None
+    if job.devices.strategy and job.devices.chief:
+        model = run_directory.load(run.path)[1]  # on one device
+    return model
+
+
+def measure(job: Job, model: LabelledVAE) -> dict[str, Any]:
+    """The content of results.json: measures on the test split, and what the training took."""
+    from tf_ccvae.training import build, measures
+
+    state = job.run.state()
+    return {
+        "test": measures.measure(model, job.dataset.test),
+        "training": {
+            "epochs": len(state.history),
+            "steps": build.steps_per_epoch(job.config, job.dataset.train) * len(state.history),
+            "best_epoch": state.best_epoch,
+            "seconds": round(time.monotonic() - job.started, 1),
+            "parameters": int(model.count_params()),
+            "likelihood_scale": model.image_likelihood.fitted_scale(),
+        },
+    }
+
+
+def report(job: Job, model: LabelledVAE, results: dict[str, Any], trackers: Trackers) -> None:
+    """Writes figures and results.json, prints the summary, and ends the records of trackers."""
+    from tf_ccvae.support.files import write_json
+    from tf_ccvae.training import pictures, terminal
+
+    pictures.draw(model, job.dataset, job.run)
+    write_json(job.run.results, results)
+    terminal.summary(job.console, results, job.run)
+    trackers.finish(results)
+
+
+def continued(run: Run) -> str:
+    """The command that goes on with a run."""
+    return f"python -m tf_ccvae.fit --resume {shlex.quote(str(run.path))}"
 
 
 def check_export(config: settings.Config) -> None:
@@ -177,21 +244,25 @@ def check_export(config: settings.Config) -> None:
         raise settings.ConfigError(str(error).replace("--formats", "export.formats")) from error
 
 
-def export(config: settings.Config, run: Any, console: Any) -> int:
-    """Exports the trained model as `export.formats` says; returns the exit code, 1 if a file fails its check."""
+def export(job: Job) -> int:
+    """Exports the trained model as `export.formats` says; returns the exit code, 1 if a file fails its check.
+
+    Raises:
+      UserError: the export cannot be written.
+    """
     from export import run as exporting
     from export.errors import CheckError, ExportError
 
-    to = config.export.to or run.path / "export"
+    to = job.config.export.to or job.run.path / "export"
     try:
-        options = exporting.Options(config.export.formats)
-        exporting.export_run(run.path, to, options, report=console.print)
+        options = exporting.Options(job.config.export.formats)
+        exporting.export_run(job.run.path, to, options, report=job.console.print)
     except ExportError as error:
-        settings.exit_with(error)
+        raise UserError(str(error)) from error
     except CheckError as error:
-        console.print(f"error: {error}")
-        return 1
-    console.print(f"Export: {to}")
+        job.console.print(f"error: {error}")
+        return FAILED_CHECK
+    job.console.print(f"Export: {to}")
     return 0
 
 
@@ -207,7 +278,3 @@ def check_unchanged(saved: settings.Config, config: settings.Config) -> None:
             raise settings.ConfigError(
                 f"{key}: cannot change from {before[key]} to {value} when a run is continued; start a new run"
             )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,15 +4,14 @@ Images are files (PNG, JPEG, WebP, PGM, of any size), folders, or indices into t
 writes a labelled grid as PNG; `--separate` writes the single images too, and `--npz` the arrays."""
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tf_ccvae import settings
 from tf_ccvae.programs.intervention_commands import COMMANDS
 from tf_ccvae.programs.parser import Parser, main_of
-from tf_ccvae.settings import ConfigError
+from tf_ccvae.programs.run_inputs import add_places, places_of, settings_of_run
+from tf_ccvae.support.errors import UserError, reason
 
 
 def parser() -> Parser:
@@ -23,6 +22,7 @@ def parser() -> Parser:
     every = Parser(add_help=False)
     every.add_argument("--out", type=Path, help="file to write (default: RUN/interventions/COMMAND.png)")
     every.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default: 0)")
+    add_places(every)
     pictures = Parser(add_help=False)
     pictures.add_argument("--separate", action="store_true", help="write every image as a file of its own, too")
     pictures.add_argument("--npz", action="store_true", help="write the arrays beside the picture, too")
@@ -78,30 +78,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_command(arguments: argparse.Namespace) -> int:
     """Loads the model, does what the sub-command says, writes the files; see `tf_ccvae.interventions`."""
-    from tf_ccvae.data.dataset import DataError
     from tf_ccvae.training import run_directory
 
+    run, model = run_directory.load(arguments.run)
+    config = settings_of_run(run, places_of(arguments))
+    suffix = ".npz" if arguments.command == "encode" else ".png"
+    out = arguments.out or run.path / "interventions" / f"{arguments.command}{suffix}"
+    endings = (".npz", ".csv") if arguments.command == "encode" else (".png",)
+    if out.suffix not in endings:
+        raise UserError(f"--out: {out} must end with {' or '.join(endings)}")
+    work: Callable[..., None] = COMMANDS[arguments.command]
     try:
-        run, model = run_directory.load(arguments.run)
-        config = settings.Config.from_yaml(run.config)
-        suffix = ".npz" if arguments.command == "encode" else ".png"
-        out = arguments.out or run.path / "interventions" / f"{arguments.command}{suffix}"
-        known = (".npz", ".csv") if arguments.command == "encode" else (".png",)
-        if out.suffix not in known:
-            raise ConfigError(f"--out: {out} must end with {' or '.join(known)}")
-        work: Callable[..., None] = COMMANDS[arguments.command]
         work(arguments, model, config, _folder_of(out))
-    except (ValueError, DataError, run_directory.RunError) as error:
-        settings.exit_with(error)
+    except ValueError as error:
+        raise UserError(str(error)) from error
     except OSError as error:
-        settings.exit_with(ConfigError(f"--out: {arguments.out or arguments.run} cannot be written ({error.strerror})"))
+        raise UserError(f"--out: {out} cannot be written ({reason(error)})") from error
     return 0
 
 
 def _folder_of(out: Path) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     return out
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tf_ccvae import settings
 from tf_ccvae.programs.intervention_files import read_latents, save_arrays, write_sheet
-from tf_ccvae.programs.parser import read_images, settings_of
+from tf_ccvae.programs.run_inputs import RunSettings, read_images, settings_of
 from tf_ccvae.settings import ConfigError
 
 
@@ -17,7 +16,7 @@ def _one_label(arguments: argparse.Namespace, most: int = 1) -> list[str]:
     return list(arguments.label)
 
 
-def _images(arguments: argparse.Namespace, model: Any, config: settings.Config) -> tuple[Any, list[str]]:
+def _images(arguments: argparse.Namespace, model: Any, config: RunSettings) -> tuple[Any, list[str]]:
     return read_images(arguments.images, model.image_shape, config)
 
 
@@ -25,7 +24,7 @@ def _as_floats(images: Any) -> Any:
     return images.astype("float32") / 255
 
 
-def traverse(arguments: argparse.Namespace, model: Any, config: settings.Config, out: Path) -> None:
+def traverse(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
     import numpy as np
 
     from tf_ccvae import interventions
@@ -76,7 +75,7 @@ def _value_name(label: Any, value: str) -> str:
     return label.classes[int(value)] if value.isdigit() else value
 
 
-def set_labels(arguments: argparse.Namespace, model: Any, config: settings.Config, out: Path) -> None:
+def set_labels(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
     import numpy as np
 
     from tf_ccvae import interventions
@@ -91,7 +90,7 @@ def set_labels(arguments: argparse.Namespace, model: Any, config: settings.Confi
     write_sheet(arguments, out, shown, titles, ["image", "reconstruction", "edited"], title)
 
 
-def generate(arguments: argparse.Namespace, model: Any, config: settings.Config, out: Path) -> None:
+def generate(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
     import numpy as np
 
     from tf_ccvae import interventions
@@ -122,7 +121,7 @@ def generate(arguments: argparse.Namespace, model: Any, config: settings.Config,
     )
 
 
-def swap(arguments: argparse.Namespace, model: Any, config: settings.Config, out: Path) -> None:
+def swap(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
     import numpy as np
 
     from tf_ccvae import interventions
@@ -139,7 +138,7 @@ def swap(arguments: argparse.Namespace, model: Any, config: settings.Config, out
     write_sheet(arguments, out, sheet, ["", *of_donors], ["", *of_recipients], title)
 
 
-def variation(arguments: argparse.Namespace, model: Any, config: settings.Config, out: Path) -> None:
+def variation(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
     import numpy as np
 
     from tf_ccvae import interventions
@@ -168,7 +167,7 @@ def variation(arguments: argparse.Namespace, model: Any, config: settings.Config
     )
 
 
-def encode(arguments: argparse.Namespace, model: Any, config: settings.Config, out: Path) -> None:
+def encode(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
     import csv
     import io
 
@@ -199,7 +198,7 @@ def latent_names(model: Any) -> list[str]:
     return [*names, *(f"style_{k}" for k in range(model.decoder_inputs - len(names)))]
 
 
-def decode(arguments: argparse.Namespace, model: Any, config: settings.Config, out: Path) -> None:
+def decode(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
     import numpy as np
 
     from tf_ccvae import interventions

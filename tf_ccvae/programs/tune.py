@@ -10,7 +10,6 @@ import argparse
 import importlib.util
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from tf_ccvae import settings
 from tf_ccvae.programs.parser import Parser
 from tf_ccvae.programs.sweep import _short, ranking, search, trainer
 from tf_ccvae.programs.sweep_settings import Sweep, check, check_objective, read_sweep
-from tf_ccvae.support.files import write_text
+from tf_ccvae.support.files import new_folder, write_text
 from tf_ccvae.support.startup import prepare
 
 INTERRUPTED = 130
@@ -74,7 +73,7 @@ def run(arguments: argparse.Namespace, fixed: list[str]) -> int:
     tracking.check(base)
     data: dict[str, Any] = {}
     check_objective(sweep.objective, load(base, data).labels.names)
-    to = arguments.to or Path("runs") / f"{file.stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    to = arguments.to or new_folder(Path("runs"), file.stem)
     remember(sweep, fixed, to)
     console = Console(highlight=False, soft_wrap=True)
     try:

@@ -7,9 +7,10 @@ file that holds them is. Nothing here imports TensorFlow.
 """
 
 from tf_ccvae.settings.checks import check_data, check_latents, check_strategy
-from tf_ccvae.settings.command_line import Command, exit_with, parse, read
+from tf_ccvae.settings.command_line import Command, parse, read
 from tf_ccvae.settings.errors import ConfigError
 from tf_ccvae.settings.schema import Config, Data, Settings, flatten
+from tf_ccvae.support.errors import exit_with
 
 __all__ = [
     "Command",

@@ -1,6 +1,6 @@
 """Whether settings fit each other, the data and the files that they name."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,7 +19,7 @@ USED_BY = {  # which sources read a setting; refused with the others
 }
 
 
-def check_data(config: Config, overrides: Iterable[str] = (), file: Path | None = None) -> None:
+def check_data(config: Config, overrides: Collection[str] = (), file: Path | None = None) -> None:
     """Checks that the data settings fit each other and that the files they name exist.
 
     Args:
@@ -36,6 +36,10 @@ def check_data(config: Config, overrides: Iterable[str] = (), file: Path | None 
         where = f"{file}: " if file else ""
         raise ConfigError(f"{option(setting) if setting in overrides else where + setting}: {what}")
 
+    def no_such(kind: str, path: Path, setting: str) -> str:
+        moved = "" if f"data.{setting}" in overrides else f"; if it is elsewhere now, say where by --data.{setting}"
+        return f"{path}: no such {kind} (current directory: {Path.cwd()}){moved}"
+
     wanted = {"folder": ("images", "labels"), "chexpert": ("path",)}.get(data.name, ())
     if any(getattr(data, setting) is None for setting in wanted):
         missing = next(setting for setting in wanted if getattr(data, setting) is None)
@@ -49,9 +53,9 @@ def check_data(config: Config, overrides: Iterable[str] = (), file: Path | None 
     for setting in ("images", "path"):
         value = getattr(data, setting)
         if value is not None and not value.is_dir():
-            fail(f"data.{setting}", f"{value}: no such folder (current directory: {Path.cwd()})")
+            fail(f"data.{setting}", no_such("folder", value, setting))
     if data.labels is not None and not data.labels.is_file():
-        fail("data.labels", f"{data.labels}: no such file (current directory: {Path.cwd()})")
+        fail("data.labels", no_such("file", data.labels, "labels"))
     if data.name == "folder" and data.validation_fraction + data.test_fraction >= 1:
         fail("data.validation_fraction", "together with data.test_fraction must leave examples for training")
 

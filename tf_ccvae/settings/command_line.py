@@ -6,12 +6,11 @@ What `--help` says about a setting is its description in `settings.schema`.
 import argparse
 import json
 import re
-import sys
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, get_args
 
 import yaml
 from pydantic import Field, ValidationError
@@ -30,6 +29,7 @@ from tf_ccvae.settings.errors import (
 )
 from tf_ccvae.settings.schema import Config
 from tf_ccvae.settings.yaml_files import Loader
+from tf_ccvae.support.errors import exit_with
 
 _PLACES = [place / "configs" for place in Path(__file__).resolve().parents[1:3]]
 CONFIGS = next((place for place in _PLACES if (place / "avatars.yaml").is_file()), _PLACES[0])
@@ -82,12 +82,6 @@ def read(argv: Sequence[str], prog: str | None = None) -> Command:
         exit_with(error)
 
 
-def exit_with(error: Exception) -> NoReturn:
-    """Prints `error: ...` as one line on standard error and exits with code 2."""
-    print("error:", " ".join(str(error).split()), file=sys.stderr)
-    sys.exit(2)
-
-
 def parse(argv: Sequence[str], prog: str | None = None) -> Command:
     """Like `read`, but raises.
 
@@ -111,12 +105,6 @@ def parse(argv: Sequence[str], prog: str | None = None) -> Command:
     return Command(config, _path(given, "run_dir"), _path(given, "resume"))
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        argument, _, what = message.removeprefix("argument ").partition(": ")
-        raise ConfigError(f"{argument}: {'a value is missing' if what == 'expected one argument' else what}")
-
-
 def _add_argument(group: Any, *names: str, **kwargs: Any) -> None:
     """Adds an argument with its type and default in the words of YAML; hidden ones (a group as JSON) are left out."""
     if kwargs["help"] == argparse.SUPPRESS:
@@ -130,13 +118,14 @@ def _add_argument(group: Any, *names: str, **kwargs: Any) -> None:
 
 
 def _parser(prog: str | None) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = argparse.ArgumentParser(
         prog=prog,
         usage="%(prog)s [--config FILE] [--SETTING VALUE ...]",
         description="Settings come from a YAML file; those given here come on top. Values are written as in YAML: "
         "0.05, 1e-3, true, null, [32, 64]. In a YAML file, --training.batch-size is batch_size under training.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=100),
         allow_abbrev=False,
+        exit_on_error=False,
     )
     parser.add_argument("--version", action="version", version=f"tf_ccvae {__version__}")
     CliSettingsSource(
@@ -154,7 +143,11 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
 def _arguments(argv: Sequence[str], prog: str | None) -> dict[str, str]:
     """The arguments as they were written, such as `{"training.epochs": "10"}`."""
     argv = [re.sub(r"^--model(?==|$)", "--model.name", argument) for argument in argv]
-    namespace, unknown = _parser(prog).parse_known_args(argv)
+    try:
+        namespace, unknown = _parser(prog).parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        what = "a value is missing" if error.message == "expected one argument" else error.message
+        raise ConfigError(f"{error.argument_name}: {what}") from None
     if unknown:
         argument = unknown[0].partition("=")[0]
         if not argument.startswith("-"):

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from tf_ccvae.support.errors import UserError
 
-class ConfigError(Exception):
+
+class ConfigError(UserError):
     """Settings that cannot be used; the message is one line that names the setting and says what is wrong with it."""
 
 

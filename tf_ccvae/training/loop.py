@@ -64,7 +64,7 @@ def train(
         compile_model(model, config, steps)
         state = run.state()
         if state.epoch:
-            model.load_weights(run.weights(state.epoch))
+            run.load_weights(model, state.epoch)
         elif run.model.is_file():  # imported, and not trained here yet
             start_from(model, run, split)
     interrupted = False
@@ -115,7 +115,7 @@ def train(
             )
     if state.best_epoch:
         with devices.scope():
-            model.load_weights(run.weights(state.best_epoch))
+            run.load_weights(model, state.best_epoch)
     return Trained(model, interrupted)
 
 

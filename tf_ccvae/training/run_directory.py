@@ -6,23 +6,33 @@ checkpoints/      weights and optimizer state of the last and of the best epoch;
 tensorboard/      events
 model.keras       the model of the best epoch, once training has ended
 results.json      measures on the test split
+examples.npz      the first pictures of the test split and their labels, so that the run can be used without its data
 figures/          pictures
 """
 
 import csv
 import io
 import json
-import time
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import keras
+import numpy as np
 
-from tf_ccvae.support.files import replacing, write_json, write_text
+from tf_ccvae.support import keras_files
+from tf_ccvae.support.errors import UserError, reason
+from tf_ccvae.support.files import new_folder, replacing, write_json, write_text
+
+if TYPE_CHECKING:
+    from tf_ccvae.data.dataset import Split
+    from tf_ccvae.models.labelled_vae import LabelledVAE
+
+EXAMPLES = 64  # test pictures that a run keeps: as many as the figures and the check of an export take
 
 
-class RunError(Exception):
+class RunError(UserError):
     """A run directory that cannot be used; the message is one line that says what is wrong and what to do."""
 
 
@@ -38,6 +48,17 @@ class State:
     epoch: int = 0
     best_epoch: int = 0
     history: tuple[dict[str, float], ...] = ()
+
+
+class Examples(NamedTuple):
+    """The first pictures of the test split.
+
+    images: uint8 (examples, height, width, channels).
+    labels: int16 (examples, labels), -1 where a label is not known.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -74,6 +95,10 @@ class Run:
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
+    @property
+    def examples(self) -> Path:
+        return self.path / "examples.npz"
+
     def weights(self, epoch: int) -> Path:
         """Weights and optimizer state after `epoch` epochs."""
         return self.checkpoints / f"epoch-{epoch:04d}.weights.h5"
@@ -99,8 +124,7 @@ class Run:
 
     def save_checkpoint(self, model: keras.Model, state: State) -> None:
         """Writes weights and state after an epoch, then removes checkpoints that are neither last nor best."""
-        with replacing(self.weights(state.epoch)) as beside:
-            model.save_weights(beside)
+        keras_files.save_weights(model, self.weights(state.epoch))
         write_json(self.checkpoints / "state.json", state.__dict__)
         write_text(self.history, _table(state.history))
         kept = {self.weights(state.epoch), self.weights(state.best_epoch)}
@@ -112,8 +136,39 @@ class Run:
         """Writes architecture and weights, without optimizer, schedule or anything else of the training."""
         bare = type(model).from_config(model.get_config())
         bare.set_weights(model.get_weights())
-        with replacing(self.model) as beside:
-            bare.save(beside)
+        keras_files.save_model(bare, self.model)
+
+    def load_weights(self, model: keras.Model, epoch: int) -> None:
+        """Gives a model the weights, and its optimizer the state, after `epoch` epochs.
+
+        Raises:
+          RunError: the checkpoint cannot be read.
+        """
+        path = self.weights(epoch)
+        try:
+            keras_files.load_weights(model, path)
+        except OSError as error:
+            raise RunError(f"{path}: not readable ({reason(error)}); start a new run") from error
+
+    def save_examples(self, split: "Split") -> None:
+        """Keeps the first `EXAMPLES` pictures of a split and their labels."""
+        images, labels = np.asarray(split.images[:EXAMPLES]), split.labels[:EXAMPLES].astype(np.int16)
+        with replacing(self.examples) as beside, beside.open("wb") as file:
+            np.savez_compressed(file, images=images, labels=labels)
+
+    def read_examples(self) -> Examples | None:
+        """What `save_examples` has kept; None if the run has none, as runs of imported weights.
+
+        Raises:
+          RunError: the file is damaged.
+        """
+        if not self.examples.is_file():
+            return None
+        try:
+            with np.load(self.examples, allow_pickle=False) as arrays:
+                return Examples(arrays["images"], arrays["labels"])
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise RunError(f"{self.examples}: not readable ({error}); remove it to use the run's data") from error
 
 
 def _table(history: tuple[dict[str, float], ...]) -> str:
@@ -130,29 +185,39 @@ def create(path: Path | None, name: str) -> Run:
     Raises:
       RunError: the directory is there already and not empty, or cannot be written.
     """
-    if path is None:
-        path = Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     try:
+        if path is None:
+            path = new_folder(Path("runs"), name)
         path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()):
-            raise RunError(f"--run-dir: {path} is not empty; choose another, or continue that run by --resume {path}")
         run = Run(path)
-        for folder in (run.checkpoints, run.figures):
-            folder.mkdir()
+        if any(path.iterdir()):
+            raise FileExistsError
+        run.checkpoints.mkdir()  # by one of two programs that are told the same directory at the same time
+        run.figures.mkdir()
+    except FileExistsError:
+        if path is not None and path.is_dir():
+            raise RunError(
+                f"--run-dir: {path} is not empty; choose another, or continue that run by --resume {path}"
+            ) from None
+        raise RunError(f"--run-dir: {path} is not a folder; choose another") from None
     except OSError as error:
-        raise RunError(f"--run-dir: {path} cannot be written ({error.strerror}); choose another") from error
+        where = path or "runs"
+        raise RunError(f"--run-dir: {where} cannot be written ({reason(error)}); choose another") from error
     return run
 
 
-def load(path: Path) -> tuple[Run, Any]:
+def load(path: Path) -> tuple[Run, "LabelledVAE"]:
     """A finished run and its model.
 
     Raises:
-      RunError: there is no run, or it has no model yet.
+      RunError: there is no run, it has no model yet, or the model cannot be read.
     """
     run = Run(Path(path))
     if not run.config.is_file():
         raise RunError(f"{path}: not a run directory (no config.yaml); name one that tf_ccvae.fit has made")
     if not run.model.is_file():
         raise RunError(f"{path}: no model.keras yet; finish training by python -m tf_ccvae.fit --resume {path}")
-    return run, keras.models.load_model(run.model)
+    try:
+        return run, keras.models.load_model(run.model)
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise RunError(f"{run.model}: not readable ({' '.join(str(error).split())[:200]}); train again") from error
