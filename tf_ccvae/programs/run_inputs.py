@@ -135,7 +135,7 @@ def read_images(
             if not file.is_file():
                 raise ConfigError(f"{file}: no such file; name an image, a folder, or an index into the {split} split")
             try:
-                images.append(read_image(file, image_shape[0], image_shape[2], config.data.white))
+                images.append(read_image(file, image_shape[0], image_shape[2], settings.config.data.white))
             except DataError as error:
                 raise DataError(f"{file}: {error}") from None
             titles.append(file.stem)
