@@ -8,6 +8,7 @@ from PIL import Image
 from tf_ccvae.data import huggingface
 from tf_ccvae.data.celeba import PAPER_LABELS
 from tf_ccvae.data.dataset import SPLITS, DataError
+from tf_ccvae.data.huggingface_columns import image_column
 from tf_ccvae.labels import MISSING, Label
 
 
@@ -98,7 +99,6 @@ def test_folder_that_holds_no_data_set_is_one_line(tmp_path):
     ("features", "message"),
     [
         ({"label": datasets.ClassLabel(names=["a", "b"])}, r"here: has no column of images \(label\)"),
-        ({"image": datasets.Image(), "n": datasets.Value("int64")}, "here: has neither class labels nor booleans"),
         (
             {"a": datasets.Image(), "b": datasets.Image(), "on": datasets.Value("bool")},
             "here: has 2 columns of images, none called image",
@@ -107,12 +107,112 @@ def test_folder_that_holds_no_data_set_is_one_line(tmp_path):
 )
 def test_data_set_without_what_is_needed_is_refused(features, message):
     with pytest.raises(DataError, match=message):
-        huggingface.columns_of(datasets.Features(features), "here")
+        image_column(datasets.Features(features), "here")
 
 
 def test_damaged_picture_is_named(tmp_path):
     columns = {"image": [{"bytes": b"no picture", "path": None}] * 6, "on": [True, False] * 3}
     features = {"image": datasets.Image(), "on": datasets.Value("bool")}
     place = saved(tmp_path / "made", columns, features)
-    with pytest.raises(DataError, match="huggingface:made: picture 0 of split train cannot be read"):
+    with pytest.raises(DataError, match="huggingface:made: picture 0 of split train: is not a"):
         huggingface.load("made", place, 8, cache_dir=tmp_path / "cache")
+
+
+def pairs(dataset):
+    """From the level of each picture to its labels."""
+    return {
+        int(image[0, 0, 0]): labels.tolist()
+        for name in SPLITS
+        for image, labels in zip(dataset.split(name).images, dataset.split(name).labels, strict=True)
+    }
+
+
+def test_names_of_files_and_of_classes_say_nothing_about_splits(tmp_path):
+    """Of these 40 pictures 6 were read when `test 1.png` and the class `train` counted as splits."""
+    for i in range(40):
+        place = tmp_path / "photos" / ("bus", "car", "plane", "train")[i % 4]
+        place.mkdir(parents=True, exist_ok=True)
+        picture(6 * i).save(place / (f"test {i}.png" if i < 12 else f"{i}.png"))
+    found = huggingface.load("photos", tmp_path / "photos", 8, 1, cache_dir=tmp_path / "cache")
+    assert found.labels.items == (Label("label", ("bus", "car", "plane", "train")),)
+    assert pairs(found) == {6 * i: [i % 4] for i in range(40)}
+
+
+def test_folders_that_are_all_called_like_splits_are_splits_and_unlabelled_ones_train(tmp_path):
+    for i in range(24):
+        place = tmp_path / "photos" / ("train", "val", "test")[i % 3] / ("cat", "dog")[i % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        picture(10 * i).save(place / f"{i}.png")
+    (tmp_path / "photos" / "unlabelled").mkdir()
+    picture(255).save(tmp_path / "photos" / "unlabelled" / "x.png")
+    found = huggingface.load("photos", tmp_path / "photos", 8, 1, cache_dir=tmp_path / "cache")
+    assert [len(found.split(name)) for name in SPLITS] == [9, 8, 8]
+    assert pairs(found) == {10 * i: [i % 2] for i in range(24)} | {255: [MISSING]}
+    assert "split 'unlabelled' (1 examples) is trained on without labels" in found.about["warnings"]
+
+
+def test_picture_beside_the_folders_of_classes_is_named(tmp_path):
+    for i, name in enumerate(("cat/1.png", "cat/2.png", "dog/1.png", "astray.png")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        picture(i).save(tmp_path / name)
+    with pytest.raises(DataError, match=r"huggingface:made: astray\.png; put every image into the folder of its class"):
+        huggingface.load("made", tmp_path, 8)
+
+
+def with_metadata(place, lines, names=None):
+    place.mkdir()
+    for i in range(len(lines) - 1):
+        picture(10 * i).save(place / (names[i] if names else f"{i}.png"))
+    (place / "metadata.csv").write_text("\n".join(lines) + "\n")
+    return place
+
+
+def test_columns_of_metadata_csv_are_looked_at_as_a_whole(tmp_path):
+    names = [f"test {i}.png" if i < 5 else f"{i}.png" for i in range(12)]
+    lines = ["file_name,smile,seen,mood,age"]
+    lines += [f"{names[i]},{i % 2},{'' if i == 3 else float(i % 3 == 0)},{('glad', 'sad', 'cross')[i % 3]},{20 + i}"
+              for i in range(12)]  # fmt: skip
+    found = huggingface.load("made", with_metadata(tmp_path / "m", lines, names), 8, 1, cache_dir=tmp_path / "c")
+    assert found.labels.items == (Label("smile"), Label("seen"), Label("mood", ("cross", "glad", "sad")))
+    assert pairs(found) == {
+        10 * i: [i % 2, MISSING if i == 3 else int(i % 3 == 0), (1, 2, 0)[i % 3]] for i in range(12)
+    }
+    meaning = found.about["meaning"]
+    assert "mood: 3 classes (cross, glad, sad)" in meaning
+    assert any(text.startswith("age: left out, for it holds other numbers than 1 and 0") for text in meaning)
+
+
+def test_column_without_a_zero_is_left_out_and_said(tmp_path):
+    lines = ["file_name,smile,hat", *(f"{i}.png,{i % 2},{1 if i % 2 else -1}" for i in range(12))]
+    place = with_metadata(tmp_path / "m", lines)
+    found = huggingface.load("made", place, 8, 1, cache_dir=tmp_path / "c")
+    assert found.labels.names == ("smile",)
+    assert any(text.startswith("hat: left out, for it has no 0") for text in found.about["meaning"])
+
+
+def test_integers_are_classes_if_they_are_asked_for(tmp_path):
+    columns = {"image": [picture(10 * i) for i in range(12)], "digit": [i % 3 + 7 for i in range(12)]}
+    features = {"image": datasets.Image(), "digit": datasets.Value("int64")}
+    place = saved(tmp_path / "made", columns, features)
+    with pytest.raises(DataError, match="no column holds labels"):
+        huggingface.load("made", place, 8, 1, cache_dir=tmp_path / "c")
+    found = huggingface.load("made", place, 8, 1, cache_dir=tmp_path / "c", label_names=("digit",))
+    assert found.labels.items == (Label("digit", ("7", "8", "9")),)
+    assert pairs(found) == {10 * i: [i % 3] for i in range(12)}
+
+
+@pytest.mark.parametrize("kind", [datasets.Value("string"), datasets.ClassLabel(names=["hat", "smile"])])
+def test_lists_of_classes_are_a_label_for_each_class(kind, tmp_path):
+    lists = [["hat"], ["smile", "hat"], [], None] * 3
+    columns = {"image": [picture(10 * i) for i in range(12)], "tags": lists}
+    place = saved(tmp_path / "made", columns, {"image": datasets.Image(), "tags": datasets.List(kind)})
+    found = huggingface.load("made", place, 8, 1, cache_dir=tmp_path / "c")
+    assert found.labels.names == ("hat", "smile")
+    assert pairs(found) == {10 * i: ([1, 0], [1, 1], [0, 0], [MISSING] * 2)[i % 4] for i in range(12)}
+
+
+def test_more_pictures_than_are_read_is_refused_with_both_numbers(tmp_path):
+    place = with_metadata(tmp_path / "m", ["file_name,smile", *(f"{i}.png,{i % 2}" for i in range(12))])
+    (place / "metadata.csv").write_text("file_name,smile\n" + "".join(f"{i}.png,{i % 2}\n" for i in range(8)))
+    with pytest.raises(DataError, match=r"8 of 12 images are read \(train 8\); name all of them|cannot be read"):
+        huggingface.load("made", place, 8, 1, cache_dir=tmp_path / "c")

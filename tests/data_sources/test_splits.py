@@ -48,3 +48,27 @@ def test_splits_that_do_not_do_are_refused(sizes, message):
 def test_classes_that_share_a_name_are_numbered():
     assert class_names(["crane", "crane", "dog"]) == ("0", "1", "2")
     assert class_names(["cat", "dog"]) == ("cat", "dog")
+
+
+def test_unlabelled_split_is_trained_on_and_stands_before_the_training_split():
+    found = plan({"unlabelled": 50, "train": 10, "test": 4}, 0.2, 0.1, "here")
+    assert found.parts == (("train", 10), ("unlabelled", 50), ("test", 4))
+    assert found.rows == {"train": (0, 58), "validation": (58, 60), "test": (60, 64)}
+    assert sorted(found.order[:10]) == list(range(50, 60))
+    assert np.array_equal(found.order[10:], [*range(50), *range(60, 64)])
+    assert found.unlabelled == {"unlabelled"}
+    assert found.notes == ("split 'unlabelled' (50 examples) is trained on without labels",)
+
+
+def test_split_that_is_not_read_is_named():
+    assert plan({"train": 10, "test": 3, "extra": 99}, 0.1, 0.1, "here").notes == (
+        "split 'extra' (99 examples) is not read",
+    )
+
+
+@pytest.mark.parametrize("sizes", [{"a": 20, "unlabeled": 7}, {"unsupervised": 7, "train": 20}])
+def test_every_row_is_filled_once_and_validation_and_test_come_from_the_labelled_split(sizes):
+    found = plan(sizes, 0.1, 0.2, "here")
+    assert sorted(found.order) == list(range(27))
+    assert found.rows == {"train": (0, 21), "validation": (21, 23), "test": (23, 27)}
+    assert set(found.order[20:]) == set(range(7))

@@ -158,3 +158,18 @@ def test_damaged_files_are_refused_in_one_line(store, tmp_path):
     with pytest.raises(DataError, match=r"tfds:made: cannot be read \(.*\); prepare it again") as caught:
         tfds.load("made", place, 8, fit=fitted, cache_dir=tmp_path / "cache")
     assert "\n" not in str(caught.value)
+
+
+def test_unlabelled_split_trains_without_labels(store, tmp_path):
+    features = {"image": kinds.Image(shape=(8, 8, 1)), "label": kinds.ClassLabel(num_classes=2)}
+    splits = {
+        "train": [{"image": grey(i), "label": i % 2} for i in range(10)],
+        "unlabelled": [{"image": grey(100 + i), "label": 0} for i in range(50)],
+        "test": [{"image": grey(200 + i), "label": i % 2} for i in range(4)],
+    }
+    found = tfds.load("made", store(features, splits), 8, 1, cache_dir=tmp_path / "cache")
+    assert [len(found.split(name)) for name in SPLITS] == [59, 1, 4]
+    levels, known = found.train.images[:, 0, 0, 0], found.train.observed[:, 0]
+    assert sorted(levels[~known]) == list(range(100, 150))
+    assert (found.train.labels[known, 0] == levels[known] % 2).all() and known.sum() == 9
+    assert found.about["warnings"] == ["split 'unlabelled' (50 examples) is trained on without labels"]

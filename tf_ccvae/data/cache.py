@@ -46,6 +46,11 @@ def identity_of(path: Path) -> dict[str, Any]:
     return {"path": str(path.resolve()), "size": found.st_size, "modified": found.st_mtime_ns}
 
 
+def digest(content: object) -> str:
+    """A short text that differs whenever `content`, which JSON can hold, does."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def open_array(path: Path, shape: tuple[int, ...], dtype: Any, what: str, remedy: str) -> np.ndarray:
     """A `.npy` file as a read-only memory map.
 

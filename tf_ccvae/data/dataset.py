@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from tf_ccvae.labels import MISSING, Labels
-from tf_ccvae.support.errors import UserError
 
 SPLITS = ("train", "validation", "test")
 
 
-class DataError(UserError):
+class DataError(Exception):
     """Data that cannot be used; the message is one line that says what is wrong, where, and what to do."""
 
     def __init__(self, message: str):
@@ -29,7 +28,7 @@ class Unusable(DataError):
 
 
 def printable(text: str) -> str:
-    """A text in one line: what cannot be printed, such as a line end in a file name, is written as Python does."""
+    """A text in one line: what cannot be printed, such as a line end in a name, is written as Python writes it."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
@@ -133,19 +132,24 @@ def columns_of(names: Sequence[str], known: Sequence[str]) -> list[int]:
     return [known.index(name) for name in names]
 
 
-def check_train_labels(names: Sequence[str], values: np.ndarray, where: object) -> list[str]:
+def check_train_labels(
+    names: Sequence[str], values: np.ndarray, where: object, wanted: Sequence[str] = ()
+) -> list[str]:
     """Warnings about labels that are the same in every training example.
 
     Args:
       names: of the labels.
       values: (examples, labels) of the training split.
       where: the labels are from, for messages.
+      wanted: the labels that will be used; the others are not looked at. All are used if empty.
 
     Raises:
       DataError: a label is not known for any training example.
     """
     notes = []
     for name, column in zip(names, values.T, strict=True):
+        if wanted and name not in wanted:
+            continue
         known = np.unique(column[column != MISSING])
         if not len(known):
             raise DataError(

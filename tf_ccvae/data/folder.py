@@ -16,8 +16,6 @@ side is scaled to the image size with an antialiasing Lanczos filter, then the c
 and read from a cache from then on, until a file, its size or its time changes.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -126,11 +124,7 @@ def _identity(images: Path, table: Table, white: int | None) -> dict[str, object
     for file in table.files:
         state = (images / file).stat()
         files.append([file, state.st_size, state.st_mtime_ns])
-    return {"images": str(images.resolve()), "files": _digest(files), "white": white}
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    return {"images": str(images.resolve()), "files": cache.digest(files), "white": white}
 
 
 def _splits(
@@ -171,7 +165,7 @@ def _in_splits(
     order = np.concatenate([splits[name] for name in SPLITS])
     copied = cache.cached(
         "folder-splits",
-        {**identity, "rows": _digest(order.tolist())},
+        {**identity, "rows": cache.digest(order.tolist())},
         len(order),
         {"images": cache.Array(images.shape[1:], np.uint8)},
         lambda start, stop: {"images": images[order[start:stop]]},

@@ -100,16 +100,33 @@ def _chexpert(data: Data, name: str, seed: int, left_out: list[str] | None, prog
     )
 
 
-def _catalogue(data: Data, name: str, seed: int, left_out: list[str] | None, progress: bool) -> Dataset:
-    from tf_ccvae.data import huggingface, tfds
+def _tfds(data: Data, name: str, seed: int, left_out: list[str] | None, progress: bool) -> Dataset:
+    from tf_ccvae.data import tfds
 
-    return (tfds if data.name.startswith("tfds:") else huggingface).load(
+    return tfds.load(
         name,
         data.path,
         data.image_size,
         data.channels,
         validation_fraction=data.validation_fraction,
         test_fraction=data.test_fraction,
+        label_names=data.label_names,
+        progress=progress,
+    )
+
+
+def _huggingface(data: Data, name: str, seed: int, left_out: list[str] | None, progress: bool) -> Dataset:
+    from tf_ccvae.data import huggingface
+
+    return huggingface.load(
+        name,
+        data.path,
+        data.image_size,
+        data.channels,
+        validation_fraction=data.validation_fraction,
+        test_fraction=data.test_fraction,
+        label_names=data.label_names,
+        white=data.white,
         progress=progress,
     )
 
@@ -127,6 +144,6 @@ LOADERS: dict[str, Callable[[Data, str, int, list[str] | None, bool], Dataset]] 
     "chexpert": _chexpert,
     "mnist": _idx,
     "fashion_mnist": _idx,
-    "tfds": _catalogue,
-    "huggingface": _catalogue,
+    "tfds": _tfds,
+    "huggingface": _huggingface,
 }

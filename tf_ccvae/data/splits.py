@@ -22,20 +22,21 @@ class Plan:
       parts: the splits of the source to read, one after the other, with their number of examples.
       order: int64 (examples,), the row in the cache of each example that is read.
       rows: for train, validation and test, the first row and the one after the last.
+      shuffled: whether the training split is read in another order than it is kept in, to draw other splits from it.
+      unlabelled: the splits among `parts` whose examples are trained on without labels.
+      notes: what becomes of splits with other names, one sentence each.
     """
 
     parts: tuple[tuple[str, int], ...]
     order: np.ndarray
     rows: Mapping[str, tuple[int, int]]
+    shuffled: bool = False
+    unlabelled: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
     @property
     def examples(self) -> int:
         return len(self.order)
-
-    @property
-    def shuffled(self) -> bool:
-        """Whether the training split is read in another order than it is kept in, to draw other splits from it."""
-        return len(self.parts) < 3
 
     def between(self, start: int, stop: int) -> list[tuple[str, int, int]]:
         """Examples start .. stop - 1 in the order of reading: for each split of the source its name, start and stop."""
@@ -58,22 +59,28 @@ def plan(sizes: Mapping[str, int], validation_fraction: float, test_fraction: fl
 
     What is drawn is the same for every seed of a run, and a larger fraction holds what a smaller one does.
 
+    A split called `unlabelled` or `unsupervised` is trained on without labels.
+
     Args:
-      sizes: examples of each split of the source. The training split is called `train`, or is the only one.
+      sizes: examples of each split of the source. The training split is called `train`, or is the only one with labels.
       validation_fraction, test_fraction: shares of the training split, above 0 and below 1, at least one example each.
       where: the source, for messages.
 
     Raises:
       DataError: there is no training split, or too few examples.
     """
-    own = {split: next((name for name in names if sizes.get(name, 0)), None) for split, names in OTHER_NAMES.items()}
-    filled = [name for name, count in sizes.items() if count]
-    if "train" not in filled and len(filled) != 1:
+    filled = {name: count for name, count in sizes.items() if count}
+    unlabelled = tuple(name for name in filled if is_unlabelled(name))
+    labelled = [name for name in filled if name not in unlabelled]
+    if "train" not in labelled and len(labelled) != 1:
         raise DataError(
             f"{where}: no split 'train' among its splits ({', '.join(filled) or 'none'}); use another data set"
         )
-    train = "train" if "train" in filled else filled[0]
-    own = {split: None if name == train else name for split, name in own.items()}
+    train = "train" if "train" in labelled else labelled[0]
+    own = {
+        split: next((name for name in names if name in filled and name != train), None)
+        for split, names in OTHER_NAMES.items()
+    }
     fractions = {"validation": validation_fraction, "test": test_fraction}
     drawn = {split: max(1, round(sizes[train] * fractions[split])) for split, name in own.items() if name is None}
     kept = sizes[train] - sum(drawn.values())
@@ -82,16 +89,33 @@ def plan(sizes: Mapping[str, int], validation_fraction: float, test_fraction: fl
             f"{where}: {sizes[train]} examples in split {train!r} are too few to draw {' and '.join(drawn)} from; "
             "change data.validation_fraction and data.test_fraction"
         )
-    rows, end = {"train": (0, kept)}, kept
+    first = sum(sizes[name] for name in unlabelled)  # rows in front, so that all that is trained on stands together
+    end = first + kept
+    rows = {"train": (0, end)}
     for split, count in drawn.items():  # behind what is kept, in the same shuffled split
         rows[split], end = (end, end + count), end + count
     for split, name in own.items():
         if name is not None:
             rows[split], end = (end, end + sizes[name]), end + sizes[name]
+    others = [name for name in own.values() if name is not None]
     shuffled = np.random.default_rng(_SHUFFLE_SEED).permutation(sizes[train])
-    order = np.concatenate([shuffled if drawn else np.arange(sizes[train]), np.arange(sizes[train], end)])
-    parts = ((train, sizes[train]), *((name, sizes[name]) for name in own.values() if name is not None))
-    return Plan(parts, order.astype(np.int64), rows)
+    order = np.concatenate(
+        [
+            first + (shuffled if drawn else np.arange(sizes[train])),
+            np.arange(first),
+            np.arange(first + sizes[train], end),
+        ]
+    )
+    parts = tuple((name, sizes[name]) for name in (train, *unlabelled, *others))
+    notes = [f"split {name!r} ({sizes[name]:,} examples) is trained on without labels" for name in unlabelled]
+    left = [name for name in filled if name not in (train, *unlabelled, *others)]
+    notes += [f"split {name!r} ({sizes[name]:,} examples) is not read" for name in left]
+    return Plan(parts, order.astype(np.int64), rows, bool(drawn), frozenset(unlabelled), tuple(notes))
+
+
+def is_unlabelled(split: str) -> bool:
+    """Whether the name of a split says that its examples have no labels."""
+    return any(word in split.lower() for word in ("unlabel", "unsupervised"))
 
 
 def cached(

@@ -7,7 +7,7 @@ environment variable TFDS_DATA_DIR, or else ~/tensorflow_datasets.
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tf_ccvae.data import splits
 from tf_ccvae.data.dataset import DataError, Dataset, check_train_labels
 from tf_ccvae.data.images import Fit, fitted
 from tf_ccvae.data.network import reachable
-from tf_ccvae.labels import Label, Labels
+from tf_ccvae.labels import MISSING, Label, Labels
 
 WAYS = "prepare it by 'tfds build {name}' where there is a network, and set data.path to its data_dir"
 
@@ -42,6 +42,7 @@ def load(
     cache_dir: Path | None = None,
     validation_fraction: float = 0.1,
     test_fraction: float = 0.1,
+    label_names: Sequence[str] = (),
     progress: bool = False,
 ) -> Dataset:
     """A data set of tensorflow-datasets, which is asked to download it if it is not on this machine.
@@ -56,6 +57,7 @@ def load(
         by hand, are filled in.
       cache_dir: where decoded pictures are kept; the user's cache folder if None.
       validation_fraction, test_fraction: shares of the training split for the splits that the data set lacks.
+      label_names: labels that will be used; others may be unknown everywhere. All are used if empty.
       progress: show a progress bar on standard error.
 
     Returns:
@@ -73,10 +75,11 @@ def load(
     def read(start: int, stop: int) -> dict[str, np.ndarray]:
         images = np.empty((stop - start, image_size, image_size, channels), np.uint8)
         labels = np.empty((stop - start, len(features.labels)), np.int16)
+        known = [split not in chosen.unlabelled for split, a, b in chosen.between(start, stop) for _ in range(a, b)]
         for i, example in enumerate(_examples(builder, features, chosen.between(start, stop), f"tfds:{name}")):
             picture = _picture(_inside(example, features.image), f"tfds:{name}")
             images[i] = fit(picture, image_size, image_size, channels)
-            labels[i] = [_inside(example, place) for place in features.labels]
+            labels[i] = [_inside(example, place) if known[i] else MISSING for place in features.labels]
         return {"images": images, "labels": labels}
 
     parts = splits.cached(
@@ -98,7 +101,10 @@ def load(
     about = {
         "source": f"tensorflow-datasets, {builder.info.full_name}",
         "licence": builder.info.redistribution_info.license or "see " + builder.info.homepage,
-        "warnings": check_train_labels(labels.names, parts["train"].labels, f"tfds:{name}"),
+        "warnings": [
+            *check_train_labels(labels.names, parts["train"].labels, f"tfds:{name}", label_names),
+            *chosen.notes,
+        ],
     }
     return Dataset(builder.name, labels, **parts, about=about)
 
