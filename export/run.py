@@ -18,7 +18,7 @@ from export import FORMATS, LAYOUTS, verify
 from export.errors import ExportError
 from tf_ccvae import __version__
 from tf_ccvae.models.ccvae import CCVAE
-from tf_ccvae.support.errors import reason
+from tf_ccvae.support.errors import failed_write, reason
 from tf_ccvae.support.files import write_json
 from tf_ccvae.training import run_directory
 
@@ -122,7 +122,10 @@ def export_run(
             manifest = job.write(folder)
             _publish(folder, to, manifest)
     except (OSError, tf.errors.OpError) as error:
-        why = reason(error) if isinstance(error, OSError) else str(error).partition("\n")[0]
+        cause = error if isinstance(error, OSError) else failed_write(error)
+        if cause is None:
+            raise
+        why = reason(cause)
         raise ExportError(f"--to: {to} cannot be written ({why}); make room, or choose another") from error
     return manifest
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from serving.errors import BadInput, ServingError
+from tf_ccvae.support.errors import reason
 
 if TYPE_CHECKING:
     from serving.client import CCVAEClient
@@ -277,7 +278,7 @@ def write(images: np.ndarray, folder: Path, names: Sequence[str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"--out: {folder}: {error.strerror}") from None
+        raise BadInput(f"--out: {folder}: {reason(error)}") from None
     for name, image in zip(names, images, strict=True):
         save(folder / f"{name}.png", image)
         print(folder / f"{name}.png")

@@ -12,6 +12,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from serving.errors import BadInput
 from tf_ccvae.data.dataset import DataError
 from tf_ccvae.data.images import FORMATS, fitted
+from tf_ccvae.support.errors import reason
 
 MAX_BYTES = 20 * 2**20  # of a file
 MAX_PIXELS = 40_000_000  # of a picture once it is decompressed
@@ -61,7 +62,7 @@ def content(source: Source) -> bytes:
         with path.open("rb") as file:
             read_bytes = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from None
+        raise BadInput(f"{path}: {reason(error)}") from None
     if len(read_bytes) > MAX_BYTES:
         raise BadInput(f"{path}: has more than {MAX_BYTES} bytes, which is the limit")
     return read_bytes
@@ -116,7 +117,7 @@ def save(path: Path, image: np.ndarray) -> None:
     try:
         Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(path, format="PNG")
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from None
+        raise BadInput(f"{path}: {reason(error)}") from None
 
 
 def _stacked(images: Iterable[Source], height: int, width: int, channels: int) -> np.ndarray:

@@ -13,6 +13,7 @@ import onnx
 from export import verify
 from export.errors import CheckError, ExportError
 from serving.errors import PublishError
+from tf_ccvae.support.errors import reason
 
 MAX_BATCH = 64
 DELAY = 2000  # microseconds that a request waits for others
@@ -48,7 +49,7 @@ def write(export: Path, to: Path, prefix: str = "ccvae") -> list[Path]:
         try:
             _put(source, folder, str(manifest["version"]))
         except OSError as error:
-            raise PublishError(f"{error.filename or to}: {error.strerror}") from error
+            raise PublishError(f"{error.filename or to}: {reason(error)}") from error
         folders.append(folder)
     return folders
 

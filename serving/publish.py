@@ -22,6 +22,7 @@ from tensorflow_serving.config import file_system_storage_path_source_pb2, model
 from export import verify
 from export.errors import CheckError, ExportError
 from serving.errors import PublishError
+from tf_ccvae.support.errors import reason
 from tf_ccvae.support.files import write_text
 
 CONFIG = "models.config"
@@ -73,8 +74,13 @@ def prepare(
             write_warm_up(folder, name)
             _put(folder, model / str(version))
         _write_config(base, _with_model(config, model, mount, label))
+<<<<<<< HEAD
     except (OSError, tf.errors.OpError) as error:
         raise _not_written(error, base) from error
+=======
+    except OSError as error:
+        raise PublishError(f"{error.filename or base}: {reason(error)}") from error
+>>>>>>> files
     return model / str(version)
 
 
@@ -94,7 +100,11 @@ def set_label(base: Path, label: tuple[str, int], name: str = NAME, mount: PureP
     try:
         _write_config(base, _with_model(_read_config(base), base / name, mount, label))
     except OSError as error:
+<<<<<<< HEAD
         raise _not_written(error, base) from error
+=======
+        raise PublishError(f"{error.filename or base}: {reason(error)}") from error
+>>>>>>> files
 
 
 def versions(model: Path) -> set[int]:

@@ -6,6 +6,9 @@ import pytest
 import yaml
 
 from tf_ccvae import settings, tune
+from tf_ccvae.programs.sweep import ranking, search
+from tf_ccvae.programs.sweep_settings import check, configure, read_sweep
+from tf_ccvae.programs.tune import remember
 from tf_ccvae.training import run_directory
 
 
@@ -54,16 +57,16 @@ def test_a_sweep_leaves_runs_a_table_and_settings_that_fit_accepts_and_goes_on(s
 def searched(sweep, to, score, fixed=()):
     """The trials of a sweep in which training is replaced by `score`, a function of the settings."""
     to.mkdir()
-    return tune.search(sweep, fixed, to, lambda name, config: score(config), lambda line: None)
+    return search(sweep, fixed, to, lambda name, config: score(config), lambda line: None)
 
 
 @pytest.mark.parametrize("tuner", ["random", "bayesian"])
 def test_the_best_of_all_trials_comes_first_and_the_seed_decides(sweep_file, tmp_path, tuner):
-    sweep = tune.read_sweep(sweep_file(tuner=tuner, trials=6, seed=3))
+    sweep = read_sweep(sweep_file(tuner=tuner, trials=6, seed=3))
     found = []
     for name in ("one", "two"):
         tuned = searched(sweep, tmp_path / name, lambda config: -abs(config.training.learning_rate - 1e-3))
-        rates = [trial.hyperparameters.values["training.learning_rate"] for trial in tune.ranking(sweep, tuned.oracle)]
+        rates = [trial.hyperparameters.values["training.learning_rate"] for trial in ranking(sweep, tuned.oracle)]
         found.append(rates)
     assert found[0] == found[1]
     assert len(found[0]) == 6 and all(1e-4 <= rate <= 1e-2 for rate in found[0])
@@ -71,14 +74,14 @@ def test_the_best_of_all_trials_comes_first_and_the_seed_decides(sweep_file, tmp
 
 
 def test_less_error_is_better(sweep_file, tmp_path):
-    sweep = tune.read_sweep(sweep_file(objective="validation_mean_absolute_error", trials=4))
+    sweep = read_sweep(sweep_file(objective="validation_mean_absolute_error", trials=4))
     tuned = searched(sweep, tmp_path / "to", lambda config: config.training.learning_rate)
-    scores = [trial.score for trial in tune.ranking(sweep, tuned.oracle)]
+    scores = [trial.score for trial in ranking(sweep, tuned.oracle)]
     assert scores == sorted(scores)
 
 
 def test_hyperband_trains_few_trials_to_the_end_and_the_best_is_one_of_them(sweep_file, tmp_path):
-    sweep = tune.read_sweep(sweep_file(tuner="hyperband", settings={"training.epochs": 3}))
+    sweep = read_sweep(sweep_file(tuner="hyperband", settings={"training.epochs": 3}))
     seen = []
 
     def score(config):
@@ -97,7 +100,7 @@ def test_values_of_every_kind_reach_the_settings(sweep_file, tmp_path):
         "model.encoder_widths": [[8, 8, 8], [8, 8, 16]],
         "training.batch_size": {"min": 8, "max": 32, "step": 8},
     }
-    sweep = tune.read_sweep(sweep_file(search=search, trials=8))
+    sweep = read_sweep(sweep_file(search=search, trials=8))
     seen = []
     searched(sweep, tmp_path / "to", lambda config: float(len(seen) + (seen.append(config) or 0)))
     assert {config.training.clip_norm for config in seen} == {None, 1.0}
@@ -131,14 +134,14 @@ def test_a_sweep_that_cannot_be_run_ends_in_one_line(sweep_file, tmp_path, capsy
 
 def test_the_command_line_comes_before_the_file_but_not_in_place_of_the_search(sweep_file):
     file = sweep_file(settings={"training.epochs": 5})
-    sweep = tune.read_sweep(file)
-    assert tune.configure(sweep, {}, ["--training.epochs", "3"]).training.epochs == 3
+    sweep = read_sweep(file)
+    assert configure(sweep, {}, ["--training.epochs", "3"]).training.epochs == 3
     with pytest.raises(settings.ConfigError, match="searches it"):
-        tune.check(sweep, file, ["--training.learning-rate", "0.1"])
+        check(sweep, file, ["--training.learning-rate", "0.1"])
 
 
 def test_a_folder_with_another_sweep_is_refused(sweep_file, tmp_path):
-    tune.remember(tune.read_sweep(sweep_file()), (), tmp_path / "to")
-    tune.remember(tune.read_sweep(sweep_file(trials=9)), (), tmp_path / "to")
+    remember(read_sweep(sweep_file()), (), tmp_path / "to")
+    remember(read_sweep(sweep_file(trials=9)), (), tmp_path / "to")
     with pytest.raises(settings.ConfigError, match="other settings"):
-        tune.remember(tune.read_sweep(sweep_file(seed=9)), (), tmp_path / "to")
+        remember(read_sweep(sweep_file(seed=9)), (), tmp_path / "to")

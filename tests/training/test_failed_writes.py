@@ -9,12 +9,13 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from export import __main__ as exporting
 from tests import processes
 from tf_ccvae import fit, settings
 from tf_ccvae.support import files, keras_files
-from tf_ccvae.support.errors import line_of
+from tf_ccvae.support.errors import failed_write, line_of
 from tf_ccvae.training import run_directory
 
 
@@ -112,6 +113,12 @@ def test_files_of_keras_are_written_and_read_where_hdf5_can_lock_nothing(tmp_pat
 )
 def test_every_error_of_the_system_is_one_line_with_its_cause(error, line):
     assert line_of(error, "here") == line
+
+
+def test_a_full_disk_that_tensorflow_meets_is_an_error_of_the_system_and_full_memory_is_not():
+    full = tf.errors.ResourceExhaustedError(None, None, "{{x}} /a/events.v2; No space left on device\n\tFailed")
+    assert line_of(failed_write(full)) == "/a/events.v2: No space left on device"
+    assert failed_write(tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")) is None
 
 
 def test_runs_that_start_in_the_same_second_have_directories_of_their_own(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ import pytest
 
 from tests import processes
 from tf_ccvae import fit, settings
+from tf_ccvae.programs.fit import INTERRUPTED
 from tf_ccvae.training import build, loop, measures, run_directory
 
 
@@ -251,7 +252,7 @@ def test_ctrl_c_ends_cleanly_and_leaves_a_usable_run(tiny_arguments, tmp_path):
     program = start([*tiny_arguments, "--run-dir", str(run)], tmp_path)
     wait_for_epochs(run, program, 1)
     os.kill(program.process.pid, signal.SIGINT)
-    assert program.wait(60) == fit.INTERRUPTED
+    assert program.wait(60) == INTERRUPTED
     output = program.said()
     assert "Traceback" not in output
     assert f"--resume {run}" in output

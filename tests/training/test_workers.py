@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests import processes
-from tf_ccvae import fit
+from tf_ccvae.programs.fit import LOST
 from tf_ccvae.training import run_directory
 
 EXAMPLES, BATCH, EPOCHS = 256, 32, 4
@@ -118,7 +118,7 @@ def test_after_the_death_of_a_worker_all_go_on_bit_equal_to_an_uninterrupted_tra
     with started(tmp_path, [*arguments, "--training.epochs", "10000", "--run-dir", str(run)]) as workers:
         wait_for_epochs(run, workers, tmp_path, 1)
         workers[1].stop()
-        assert workers[0].wait(120) == fit.LOST
+        assert workers[0].wait(120) == LOST
     said = output(tmp_path, 0)
     assert said.splitlines()[-1].startswith("error: another worker has gone")
     assert "Traceback" not in said

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tf_ccvae import settings
 from tf_ccvae.settings import ConfigError
+from tf_ccvae.support.errors import reason
 from tf_ccvae.support.startup import prepare
 
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ConfigError, DataError) as error:
         settings.exit_with(error)
     except OSError as error:
-        settings.exit_with(ConfigError(f"{error.filename or folder}: {error.strerror}"))
+        settings.exit_with(ConfigError(f"{error.filename or folder}: {reason(error)}"))
     return 0
 
 

@@ -5,15 +5,14 @@ training split on first use, is kept in RUN/judge; `--judge` takes that of anoth
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tf_ccvae import settings
 from tf_ccvae.programs.parser import Parser, main_of
 from tf_ccvae.programs.run_inputs import add_places, load_data, places_of, settings_of_run
 from tf_ccvae.settings import ConfigError
+from tf_ccvae.support.errors import line_of
 
 
 def parser() -> Parser:
@@ -37,7 +36,6 @@ def run_command(arguments: argparse.Namespace) -> int:
     """Loads run, data and judge, measures, writes; see `tf_ccvae.evaluation`."""
     from rich.console import Console
 
-    from tf_ccvae.data.dataset import DataError
     from tf_ccvae.evaluation import judge as judges
     from tf_ccvae.evaluation import report as page
     from tf_ccvae.evaluation import suite
@@ -68,10 +66,8 @@ def run_command(arguments: argparse.Namespace) -> int:
             )
             page.write(evaluation, model.labels, run.path.name, run.figures / "evaluation", run.path / "report.html")
             write_json(run.path / "evaluation.json", evaluation.results)
-    except (DataError, run_directory.RunError) as error:
-        settings.exit_with(error)
     except OSError as error:
-        settings.exit_with(ConfigError(f"{error.filename or arguments.run}: {error.strerror}"))
+        raise ConfigError(line_of(error, arguments.run)) from error
     for key, name, better, what in page.HEADLINES:
         row = evaluation.results[key]
         if row["mean"] is not None:
@@ -83,7 +79,3 @@ def run_command(arguments: argparse.Namespace) -> int:
         f"{time.monotonic() - started:.0f} s"
     )
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_ccvae import settings
 from tf_ccvae.programs.parser import mistakes_in_one_line
-from tf_ccvae.support.errors import UserError, line_of
+from tf_ccvae.support.errors import UserError, failed_write, line_of
 from tf_ccvae.support.startup import prepare
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ def run_command(command: settings.Command) -> int:
       ConfigError, DataError, RunError: settings, data or run directory cannot be used, or writing failed.
       WorkerLost: another worker has gone.
     """
+    import tensorflow as tf
+
     from tf_ccvae.training import tracking
     from tf_ccvae.training.run_directory import RunError
 
@@ -107,8 +109,12 @@ def run_command(command: settings.Command) -> int:
                 code = export(job) if job.config.export.formats else 0
             job.devices.leave()
             return code
-    except OSError as error:
-        raise RunError(f"{line_of(error, job.run.path)}; once that is mended go on by: {continued(job.run)}") from error
+    except (OSError, tf.errors.OpError) as error:
+        cause = error if isinstance(error, OSError) else failed_write(error)
+        if cause is None:
+            raise
+        line = line_of(cause, job.run.path)
+        raise RunError(f"{line}; once that is mended go on by: {continued(job.run)}") from error
 
 
 def prepare_job(command: settings.Command) -> Job:

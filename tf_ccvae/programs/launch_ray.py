@@ -216,7 +216,3 @@ def connect(ray: Any, job: Job) -> None:
             f"--gpus-per-worker: {job.workers} workers with {job.gpus} each need {job.workers * job.gpus} GPUs, this "
             f"machine has {found}; set RAY_ADDRESS for a cluster"
         )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,9 +10,7 @@ from typing import Any
 
 from tf_ccvae import settings
 from tf_ccvae.programs.sweep_settings import LEAST, Range, Sweep, configure, text_of
-from tf_ccvae.programs.tune import load
 from tf_ccvae.support.files import write_text
-from tf_ccvae.training import loop
 
 
 def space(sweep: Sweep) -> Any:
@@ -96,10 +94,11 @@ def trial_config(sweep: Sweep, trial: Any, fixed: Sequence[str]) -> settings.Con
 
 def shown(sweep: Sweep, trial: Any) -> str:
     values = trial.hyperparameters.values
-    return "  ".join(f"{name} {_short(values[name])}" for name in sweep.search)
+    return "  ".join(f"{name} {short(values[name])}" for name in sweep.search)
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value of a setting as tables show it."""
     return f"{value:.4g}" if isinstance(value, float) else text_of(value)
 
 
@@ -129,6 +128,16 @@ def write(sweep: Sweep, fixed: Sequence[str], oracle: Any, to: Path) -> None:
     best.to_yaml(to / "best.yaml")
 
 
+def load(config: settings.Config, data: dict[str, Any]) -> Any:
+    """The data of a configuration; loaded again only if their settings differ from the last."""
+    from tf_ccvae.data import sources
+
+    key = (config.data, config.seed)
+    if data.get("key") != key:
+        data.update(key=key, dataset=sources.load(config.data, config.seed, progress=True))
+    return data["dataset"]
+
+
 def trainer(to: Path, objective: str, data: dict[str, Any], report: Callable[[str], None]) -> Train:
     """What trains a trial: in `to`/runs/<trial>, going on with a run that was stopped.
 
@@ -141,7 +150,7 @@ def trainer(to: Path, objective: str, data: dict[str, Any], report: Callable[[st
     import keras
     from keras_tuner.errors import FailedTrialError
 
-    from tf_ccvae.training import run_directory
+    from tf_ccvae.training import loop, run_directory
     from tf_ccvae.training.tracking import Trackers
 
     def train(name: str, config: settings.Config) -> float:

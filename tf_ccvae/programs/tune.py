@@ -15,23 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from tf_ccvae import settings
-from tf_ccvae.programs.parser import Parser
-from tf_ccvae.programs.sweep import _short, ranking, search, trainer
+from tf_ccvae.programs.parser import Parser, mistakes_in_one_line
+from tf_ccvae.programs.sweep import load, ranking, search, short, trainer
 from tf_ccvae.programs.sweep_settings import Sweep, check, check_objective, read_sweep
+from tf_ccvae.support.errors import reason
 from tf_ccvae.support.files import new_folder, write_text
 from tf_ccvae.support.startup import prepare
 
 INTERRUPTED = 130
-
-
-def load(config: settings.Config, data: dict[str, Any]) -> Any:
-    """The data of a configuration; loaded again only if their settings differ from the last."""
-    from tf_ccvae.data import sources
-
-    key = (config.data, config.seed)
-    if data.get("key") != key:
-        data.update(key=key, dataset=sources.load(config.data, config.seed, progress=True))
-    return data["dataset"]
 
 
 def parser() -> Parser:
@@ -44,13 +35,9 @@ def parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit code: 0, 1 if every trial failed, 2 for bad input, 130 after Ctrl-C."""
-    from tf_ccvae.data.dataset import DataError
-
-    try:
+    with mistakes_in_one_line():
         arguments, fixed = parser().parse_known_args(sys.argv[1:] if argv is None else argv)
         return run(arguments, fixed)
-    except (settings.ConfigError, DataError) as error:
-        settings.exit_with(error)
 
 
 def run(arguments: argparse.Namespace, fixed: list[str]) -> int:
@@ -87,7 +74,7 @@ def run(arguments: argparse.Namespace, fixed: list[str]) -> int:
         return 1
     table = Table("trial", sweep.objective, *sweep.search)
     for trial in ranked[:10]:
-        values = [_short(trial.hyperparameters.values[name]) for name in sweep.search]
+        values = [short(trial.hyperparameters.values[name]) for name in sweep.search]
         table.add_row(trial.trial_id, f"{trial.score:.5g}", *values)
     console.print(table)
     console.print(f"All trials: {to / 'results.csv'}. Train by the best settings:")
@@ -113,8 +100,4 @@ def remember(sweep: Sweep, fixed: Sequence[str], to: Path) -> None:
         else:
             write_text(path, said)
     except OSError as error:
-        raise settings.ConfigError(f"--to: {to} cannot be written ({error.strerror}); choose another") from error
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        raise settings.ConfigError(f"--to: {to} cannot be written ({reason(error)}); choose another") from error

@@ -9,6 +9,7 @@ import yaml
 from yaml.constructor import ConstructorError
 
 from tf_ccvae.settings.errors import ConfigError
+from tf_ccvae.support.errors import reason
 
 
 class Loader(yaml.SafeLoader):
@@ -51,7 +52,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not a text file in UTF-8") from None
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
+        raise ConfigError(f"{path}: {reason(error)}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: {_yaml_problem(error)}") from None
     if content is None:
