@@ -22,7 +22,6 @@ from tensorflow_serving.config import file_system_storage_path_source_pb2, model
 from export import verify
 from export.errors import CheckError, ExportError
 from serving.errors import PublishError
-from tf_ccvae.support.errors import reason
 from tf_ccvae.support.files import write_text
 
 CONFIG = "models.config"
@@ -74,13 +73,8 @@ def prepare(
             write_warm_up(folder, name)
             _put(folder, model / str(version))
         _write_config(base, _with_model(config, model, mount, label))
-<<<<<<< HEAD
     except (OSError, tf.errors.OpError) as error:
         raise _not_written(error, base) from error
-=======
-    except OSError as error:
-        raise PublishError(f"{error.filename or base}: {reason(error)}") from error
->>>>>>> files
     return model / str(version)
 
 
@@ -100,11 +94,7 @@ def set_label(base: Path, label: tuple[str, int], name: str = NAME, mount: PureP
     try:
         _write_config(base, _with_model(_read_config(base), base / name, mount, label))
     except OSError as error:
-<<<<<<< HEAD
         raise _not_written(error, base) from error
-=======
-        raise PublishError(f"{error.filename or base}: {reason(error)}") from error
->>>>>>> files
 
 
 def versions(model: Path) -> set[int]:
@@ -224,13 +214,11 @@ def _put(folder: Path, place: Path) -> None:
 
 
 def _not_written(error: Exception, base: Path) -> PublishError:
-    """What went wrong, of errors of the system, of `shutil.copytree`, which collects them, and of TensorFlow."""
-    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
-        _, path, reason = error.args[0][0]
-        return PublishError(f"{path}: {reason}")
-    if isinstance(error, OSError):
-        return PublishError(f"{error.filename or base}: {error.strerror or error}")
-    return PublishError(f"{base}: cannot be written ({error})")
+    """What went wrong, in the words of the operating system, also of errors of TensorFlow's writers."""
+    system = error if isinstance(error, OSError) else failed_write(error)
+    if system is None:
+        return PublishError(f"{base}: cannot be written ({error})")
+    return PublishError(f"{system.filename or base}: {reason(system)}")
 
 
 # Configuration --------------------------------------------------------------------------------------------------------
