@@ -22,6 +22,7 @@ from tensorflow_serving.config import file_system_storage_path_source_pb2, model
 from export import verify
 from export.errors import CheckError, ExportError
 from serving.errors import PublishError
+from tf_ccvae.support.errors import failed_write, reason
 from tf_ccvae.support.files import write_text
 
 CONFIG = "models.config"
