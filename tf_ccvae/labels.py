@@ -7,11 +7,14 @@ knows it. Characteristic latents are laid out label after label; the style laten
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 MISSING = -1
+WORDS = {"off": 0, "no": 0, "false": 0, "0": 0, "on": 1, "yes": 1, "true": 1, "1": 1}  # of binary labels
+Value = int | str | bool  # how people name a value of a label; `Label.value_of` says what it means
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,47 @@ class Label:
     def values(self) -> int:
         """Number of values the label can take."""
         return len(self.classes) or 2
+
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """The name of each value: off and on, or the classes."""
+        return self.classes or ("off", "on")
+
+    def value_of(self, value: Value) -> int:
+        """The value that a number or a text means.
+
+        A number is an index. A text is the name of a class; if no name is equal, the only name that is equal without
+        regard to case; for a binary label also yes and no, true and false, 1 and 0 in any case; and digits are an index
+        if no class of this label is named by a number. True and False are the values of binary labels alone.
+
+        Raises:
+          ValueError: it means no value of this label, or several; the message lists the names.
+        """
+        if isinstance(value, bool | np.bool_):
+            if self.binary:
+                return int(value)
+        elif isinstance(value, Integral):
+            if 0 <= value < self.values:
+                return int(value)
+        elif isinstance(value, str):
+            index = self._named(value)
+            if index is not None:
+                return index
+        names = ", ".join(self.value_names)
+        numbers = "" if any(map(_is_number, self.classes)) else f", or 0 to {self.values - 1}"
+        raise ValueError(f"label {self.name!r}: {value!r} is not one of {names}{numbers}")
+
+    def _named(self, text: str) -> int | None:
+        """The value that a text means, None if it means none or several."""
+        if text in self.value_names:
+            return self.value_names.index(text)
+        alike = [i for i, name in enumerate(self.value_names) if name.casefold() == text.casefold()]
+        if alike:
+            return alike[0] if len(alike) == 1 else None
+        if self.binary:
+            return WORDS.get(text.casefold())
+        digits = text.isascii() and text.isdigit() and not any(map(_is_number, self.classes))
+        return int(text) if digits and int(text) < self.values else None
 
 
 @dataclass(frozen=True)
@@ -112,13 +156,25 @@ class Labels:
         return tuple(i for i, x in enumerate(self.items) if not x.binary)
 
 
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def value_mask(labels: Labels) -> np.ndarray:
     """bool (labels, values): True where the label has that value."""
     mask = [[v < label.values for v in range(labels.values)] for label in labels]
     return np.array(mask, bool).reshape(len(labels), labels.values)
 
 
+def latent_owners(labels: Labels) -> np.ndarray:
+    """int64 (characteristic,): for each characteristic latent, the position of the label that it belongs to."""
+    return np.repeat(np.arange(len(labels)), [x.latents for x in labels]).astype(np.int64)
+
+
 def owner_matrix(labels: Labels) -> np.ndarray:
     """float64 (characteristic, labels): 1 where the latent belongs to the label."""
-    owner = np.repeat(np.arange(len(labels)), [x.latents for x in labels])
-    return np.eye(len(labels))[owner]
+    return np.eye(len(labels))[latent_owners(labels)]

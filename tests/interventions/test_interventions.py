@@ -190,7 +190,7 @@ def test_variation_is_the_spread_of_the_prior_where_the_label_shows_and_nothing_
     [
         (lambda m: interventions.traverse(m, IMAGES, "e"), "no label 'e'; the model has a, b, c"),
         (lambda m: interventions.traverse(m, IMAGES, "a", steps=1), "steps must be at least 2, got 1"),
-        (lambda m: interventions.set_labels(m, IMAGES, {"a": 2}), "label 'a': 2 is not one of 0, 1, off, on"),
+        (lambda m: interventions.set_labels(m, IMAGES, {"a": 2}), "label 'a': 2 is not one of off, on, or 0 to 1"),
         (lambda m: interventions.set_labels(m, IMAGES, {"c": "w"}), "label 'c': 'w' is not one of x, y, z"),
         (lambda m: interventions.set_labels(m, IMAGES, {"a": 1}, "mix"), "mode must be one of transport, mean, sample"),
         (lambda m: interventions.swap(m, IMAGES, IMAGES, []), "name at least one label"),
@@ -214,3 +214,28 @@ def test_an_unknown_label_lists_the_nearest():
     model = CCVAE((28, 28, 1), Labels.of_binary(["Smiling", "Eyeglasses"]), latents=3, widths=(4, 4, 4), hidden=8)
     with pytest.raises(ValueError, match="no label 'smilling'; nearest: Smiling"):
         values_by_name.label_index(model, "smilling")
+
+
+def test_labels_and_classes_that_hold_equals_signs_are_told_apart():
+    labels = Labels((Label("a"), Label("a=b"), Label("kind", ("x=1", "y"))))
+    model = CCVAE((28, 28, 1), labels, latents=3, widths=(4, 4, 4), hidden=8)
+    for text, parts in (
+        ("a=on", ("a", "on")),
+        ("a=b=1", ("a=b", "1")),
+        ("kind=x=1", ("kind", "x=1")),
+        ("kind=z=1", ("kind", "z=1")),
+        ("none=1", ("none", "1")),
+        ("a", None),
+        ("=1", None),
+    ):
+        assert values_by_name.setting_of(model, text) == parts
+
+
+def test_classes_that_are_named_by_numbers_are_what_a_traversal_reaches(model):
+    numbers = Labels((LABELS.items[0], LABELS.items[1], Label("c", ("1", "2", "3"))))
+    model.labels = numbers
+    assert [values_by_name.label_value(model, "c", v) for v in (0, 1, 2, "1", "2", "3")] == [0, 1, 2, 0, 1, 2]
+    moved = latents_of(interventions.traverse(model, IMAGES, "c", 0, 2, steps=3, deviations=0.0))
+    np.testing.assert_allclose(moved[:, :, 3], np.tile([-4.0, 0.0, 4.0], (2, 1)), atol=1e-5)
+    named = interventions.traverse(model, IMAGES, "c", "1", "3", steps=3, deviations=0.0)
+    np.testing.assert_array_equal(latents_of(named), moved)

@@ -1,8 +1,8 @@
 """What a trained model can do with characteristics: arrays in, arrays out, float32, seeds explicit.
 
 Images are (n, height, width, channels), uint8 or float in [0, 1]; what is returned is float32 in [0, 1]. Labels are
-given by name, their values as 0 or 1 (or False, True, "off", "on") or, for a categorical label, as a class name or
-index. All functions take `CCVAE` and the baselines alike, work in batches and repeat themselves for equal arguments.
+given by name, their values as a number from 0 or by the name of a class, "off" or "on"; see `Label.value_of`. All
+functions take `CCVAE` and the baselines alike, work in batches and repeat themselves for equal arguments.
 
     model = keras.models.load_model("runs/few/model.keras")
     pictures = interventions.set_labels(model, images, {"Smiling": 1})

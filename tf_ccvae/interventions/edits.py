@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from tf_ccvae.interventions.codec import decode, encode, in_batches
-from tf_ccvae.interventions.values_by_name import Value, label_values
+from tf_ccvae.interventions.values_by_name import label_values
+from tf_ccvae.labels import Value
 from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.objective.characteristics import MODES
 

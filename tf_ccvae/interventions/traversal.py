@@ -6,8 +6,8 @@ import numpy as np
 
 from tf_ccvae.interventions.codec import decode, encode, in_batches
 from tf_ccvae.interventions.edits import set_values
-from tf_ccvae.interventions.values_by_name import Value, label_index, label_value
-from tf_ccvae.labels import MISSING
+from tf_ccvae.interventions.values_by_name import label_index, label_value
+from tf_ccvae.labels import MISSING, Value
 from tf_ccvae.models.labelled_vae import LabelledVAE
 
 

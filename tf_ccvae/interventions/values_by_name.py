@@ -1,18 +1,18 @@
 """Labels and their values by name, and the values of labels that nobody named.
 
-A value is 0 or 1 (or False, True, "off", "on"), or for a categorical label a class name or index.
+`Label.value_of` says which numbers and texts name a value.
 """
 
+import contextlib
 import difflib
 from collections.abc import Mapping
 
 import numpy as np
 
-from tf_ccvae.labels import MISSING, value_mask
+from tf_ccvae.labels import MISSING, Value, value_mask
 from tf_ccvae.models.labelled_vae import LabelledVAE
 
 UNSPECIFIED = ("prior", "missing")
-Value = int | str | bool
 
 
 def label_index(model: LabelledVAE, name: str) -> int:
@@ -31,24 +31,30 @@ def label_index(model: LabelledVAE, name: str) -> int:
 
 
 def label_value(model: LabelledVAE, name: str, value: Value) -> int:
-    """The value of a label as an integer: 0 or 1, or the index of a class.
+    """The value of a label as an integer; `Label.value_of` says what numbers and texts mean.
 
     Raises:
       ValueError: the model has no such label, or the label no such value.
     """
-    label = model.labels.items[label_index(model, name)]
-    text = str(value).lower()
-    if label.binary:
-        known = {"0": 0, "off": 0, "false": 0, "no": 0, "1": 1, "on": 1, "true": 1, "yes": 1}
-        if text in known:
-            return known[text]
-        raise ValueError(f"label {name!r}: {value!r} is not one of 0, 1, off, on")
-    classes = {x.lower(): i for i, x in enumerate(label.classes)}
-    if text in classes:
-        return classes[text]
-    if text.isdigit() and int(text) < label.values:
-        return int(text)
-    raise ValueError(f"label {name!r}: {value!r} is not one of {', '.join(label.classes)}")
+    return model.labels.items[label_index(model, name)].value_of(value)
+
+
+def setting_of(model: LabelledVAE, text: str) -> tuple[str, str] | None:
+    """A text NAME=VALUE as its two parts, None if it has no '='. Names of labels and classes may hold '=' themselves.
+
+    Of several ways to part the text, the one with the longest name of a label that has the value; then the one with the
+    longest name of a label.
+    """
+    places = [i for i, x in enumerate(text) if x == "=" and i]
+    parts = [(text[:i], text[i + 1 :]) for i in reversed(places)]
+    if not parts:
+        return None
+    named = [part for part in parts if part[0] in model.labels.names]
+    for name, value in named:
+        with contextlib.suppress(ValueError):
+            label_value(model, name, value)
+            return name, value
+    return (named or parts)[0]
 
 
 def label_values(model: LabelledVAE, settings: Mapping[str, Value]) -> tuple[np.ndarray, np.ndarray]:

@@ -25,7 +25,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_ccvae.labels import Labels, value_mask
+from tf_ccvae.labels import Labels, latent_owners, value_mask
 from tf_ccvae.objective.label_model import NEVER
 
 LATENT_UNITS, LABEL_UNITS = 128, 64
@@ -46,7 +46,7 @@ class Critic(keras.layers.Layer):
         super().__init__(dtype="float32", **{k: v for k, v in kwargs.items() if k != "dtype"})
         self.labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
         self.latents = latents
-        owned = np.repeat(np.arange(len(self.labels)), [x.latents for x in self.labels])
+        owned = latent_owners(self.labels)
         self.others = np.ones((len(self.labels), latents), np.float32)  # 0 where the latent is the label's own
         self.others[owned, np.arange(len(owned))] = 0.0
 

@@ -22,11 +22,10 @@ References:
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_ccvae.labels import Labels, owner_matrix, value_mask
+from tf_ccvae.labels import Labels, latent_owners, owner_matrix, value_mask
 from tf_ccvae.objective.integrals import Projection, project, tilted_expectations
 from tf_ccvae.objective.label_model import (
     LabelModel,
@@ -74,7 +73,7 @@ def _scalar_labels(
     labels = model.labels
     tilted = tilted_expectations(projection, labels, nodes)
     loc, scale = parts(characteristic_posterior(posterior, labels))
-    owned = np.repeat(np.arange(len(labels)), [x.latents for x in labels])
+    owned = latent_owners(labels)
     mean_t, square_t = tilted.mean, tilted.square
     if labels.characteristic != len(labels):
         mean_t, square_t = tf.gather(mean_t, owned, axis=1), tf.gather(square_t, owned, axis=1)  # (batch, C, V)

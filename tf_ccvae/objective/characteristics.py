@@ -6,10 +6,9 @@ Shapes: D latents, C of them characteristic, L labels, V values of the label wit
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from tf_ccvae.labels import MISSING, Labels, owner_matrix, value_mask
+from tf_ccvae.labels import MISSING, Labels, latent_owners, owner_matrix, value_mask
 from tf_ccvae.objective.label_model import NEVER, LabelModel, Noise, parts
 
 MODES = ("transport", "mean", "sample")
@@ -160,7 +159,7 @@ def values_from_prior(uniform: Any, labels: Labels, log_label_prior: Any) -> tf.
 
 def prior_of(values: Any, model: LabelModel) -> tuple[tf.Tensor, tf.Tensor]:
     """Loc and scale of p(z_i | y_i) at integer values (n, L): (n, C) each."""
-    owned = np.repeat(np.arange(len(model.labels)), [x.latents for x in model.labels])
+    owned = latent_owners(model.labels)
     table = tf.gather(tf.one_hot(values, model.labels.values), owned, axis=1)  # (n, C, V)
     loc, scale = parts(model.prior)
     return tf.einsum("njv,vj->nj", table, loc), tf.einsum("njv,vj->nj", table, scale)
@@ -168,4 +167,4 @@ def prior_of(values: Any, model: LabelModel) -> tuple[tf.Tensor, tf.Tensor]:
 
 def _per_latent(mask: tf.Tensor, labels: Labels) -> tf.Tensor:
     """bool (n, L) -> (n, C)."""
-    return tf.gather(mask, np.repeat(np.arange(len(labels)), [x.latents for x in labels]), axis=1)
+    return tf.gather(mask, latent_owners(labels), axis=1)

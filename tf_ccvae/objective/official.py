@@ -1,10 +1,9 @@
 """The bound as the programs of the paper's authors estimate it."""
 
-import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_ccvae.labels import owner_matrix, value_mask
+from tf_ccvae.labels import latent_owners, owner_matrix, value_mask
 from tf_ccvae.objective.bound import Decode, Terms
 from tf_ccvae.objective.label_model import NEVER, LabelModel, Noise, characteristic_posterior, parts, product
 
@@ -49,7 +48,7 @@ def official(
     log_chosen_cut = tf.reduce_sum(log_value_cut * chosen, axis=-1)
     weight = tf.exp(tf.reduce_sum(seen * log_chosen_cut, axis=-1) - log_marginal)
 
-    owned = np.repeat(np.arange(len(labels)), [x.latents for x in labels])
+    owned = latent_owners(labels)
     prior_loc, prior_scale = parts(model.prior)
     table = tf.gather(chosen, owned, axis=1)  # (batch, C, V)
     prior = tfd.Normal(tf.einsum("bjv,vj->bj", table, prior_loc), tf.einsum("bjv,vj->bj", table, prior_scale))

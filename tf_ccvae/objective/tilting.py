@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_ccvae.labels import Labels, owner_matrix, value_mask
+from tf_ccvae.labels import Labels, latent_owners, owner_matrix, value_mask
 from tf_ccvae.objective.integrals import REACH, Gradient, Projection, both_values, log_values, project, standard_nodes
 from tf_ccvae.objective.label_model import NEVER, LabelModel, Noise, product, sampled_labels
 
@@ -56,7 +56,7 @@ def tilted_noise(
         tilted = characteristic + projection.direction * tf.einsum("bl,jl->bj", t - along, owner)
         for index in sampled_labels(labels):
             tilted = _resample(index, tilted, posterior, model, values, noise)
-        seen = tf.gather(observed, np.repeat(np.arange(len(labels)), [x.latents for x in labels]), axis=1)
+        seen = tf.gather(observed, latent_owners(labels), axis=1)
     return tf.concat([tf.where(seen, tilted, characteristic), noise.normal[:, labels.characteristic :]], axis=1)
 
 

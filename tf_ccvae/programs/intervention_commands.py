@@ -1,13 +1,22 @@
 """What each sub-command of `intervene` does with a model and images."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tf_ccvae.programs.intervention_files import read_latents, save_arrays, write_sheet
+<<<<<<< HEAD
 from tf_ccvae.programs.run_inputs import RunSettings, read_images, settings_of
+=======
+from tf_ccvae.programs.parser import read_images
+>>>>>>> labels
 from tf_ccvae.settings import ConfigError
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+    from tf_ccvae.models.labelled_vae import LabelledVAE
 
 
 def _one_label(arguments: argparse.Namespace, most: int = 1) -> list[str]:
@@ -16,15 +25,25 @@ def _one_label(arguments: argparse.Namespace, most: int = 1) -> list[str]:
     return list(arguments.label)
 
 
+<<<<<<< HEAD
 def _images(arguments: argparse.Namespace, model: Any, config: RunSettings) -> tuple[Any, list[str]]:
+=======
+def _images(
+    arguments: argparse.Namespace, model: "LabelledVAE", config: settings.Config
+) -> tuple["ndarray", list[str]]:
+>>>>>>> labels
     return read_images(arguments.images, model.image_shape, config)
 
 
-def _as_floats(images: Any) -> Any:
+def _as_floats(images: "ndarray") -> "ndarray":
     return images.astype("float32") / 255
 
 
+<<<<<<< HEAD
 def traverse(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
+=======
+def traverse(arguments: argparse.Namespace, model: "LabelledVAE", config: settings.Config, out: Path) -> None:
+>>>>>>> labels
     import numpy as np
 
     from tf_ccvae import interventions
@@ -33,11 +52,11 @@ def traverse(arguments: argparse.Namespace, model: Any, config: RunSettings, out
     names = _one_label(arguments, most=2)
     images, titles = _images(arguments, model, config)
     labels = [model.labels.items[values_by_name.label_index(model, name)] for name in names]
-    starts = arguments.start or ["0"] * len(names)
-    ends = arguments.end or [str(label.values - 1) for label in labels]
-    for option, given in (("--from", starts), ("--to", ends)):
-        if len(given) != len(names):
-            raise ConfigError(f"{option}: give one for each label, got {len(given)} for {len(names)}")
+    for option, texts in (("--from", arguments.start), ("--to", arguments.end)):
+        if texts and len(texts) != len(names):
+            raise ConfigError(f"{option}: give one for each label, got {len(texts)} for {len(names)}")
+    starts = [x.value_of(text) for x, text in zip(labels, arguments.start or [0] * len(names), strict=True)]
+    ends = [x.value_of(text) for x, text in zip(labels, arguments.end or [x.values - 1 for x in labels], strict=True)]
     if len(names) == 1:
         moved = interventions.traverse(
             model,
@@ -51,7 +70,7 @@ def traverse(arguments: argparse.Namespace, model: Any, config: RunSettings, out
             not arguments.alone,
         )
         shown = np.concatenate([_as_floats(images)[:, None], moved], axis=1)
-        first, last = _value_name(labels[0], starts[0]), _value_name(labels[0], ends[0])
+        first, last = (labels[0].value_names[value] for value in (starts[0], ends[0]))
         write_sheet(arguments, out, shown, titles, ["image", first, *[""] * (arguments.steps - 2), last], names[0])
         return
     if arguments.direction is not None:
@@ -63,34 +82,63 @@ def traverse(arguments: argparse.Namespace, model: Any, config: RunSettings, out
         model, images, pair, (starts[0], starts[1]), (ends[0], ends[1]), arguments.steps, arguments.deviations
     )[0]
     rows, columns = (
-        [_value_name(label, start), *[""] * (arguments.steps - 2), _value_name(label, end)]
+        [label.value_names[start], *[""] * (arguments.steps - 2), label.value_names[end]]
         for label, start, end in zip(labels, starts, ends, strict=True)
     )
     write_sheet(arguments, out, grid, rows, columns, f"{names[0]} (rows), {names[1]} (columns)")
 
 
-def _value_name(label: Any, value: str) -> str:
-    if label.binary:
-        return {"0": "off", "1": "on"}.get(value, value)
-    return label.classes[int(value)] if value.isdigit() else value
+def _settings(model: "LabelledVAE", texts: Sequence[str]) -> dict[str, int]:
+    """Values by label name from texts NAME=VALUE.
+
+    Raises:
+      ConfigError: a text without '=', or a label twice.
+      ValueError: an unknown label or value.
+    """
+    from tf_ccvae.interventions import values_by_name
+
+    result: dict[str, int] = {}
+    for text in texts:
+        setting = values_by_name.setting_of(model, text)
+        if setting is None:
+            raise ConfigError(f"--label: {text!r} has no value; write NAME=VALUE, such as Smiling=1")
+        name, value = setting
+        if name in result:
+            raise ConfigError(f"--label: {name} is given twice")
+        result[name] = values_by_name.label_value(model, name, value)
+    return result
 
 
+<<<<<<< HEAD
 def set_labels(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
+=======
+def _described(model: "LabelledVAE", values: Mapping[str, int]) -> str:
+    """Settings as a title: names of labels and values."""
+    labels = {label.name: label for label in model.labels}
+    return ", ".join(f"{name}={labels[name].value_names[value]}" for name, value in values.items())
+
+
+def set_labels(arguments: argparse.Namespace, model: "LabelledVAE", config: settings.Config, out: Path) -> None:
+>>>>>>> labels
     import numpy as np
 
     from tf_ccvae import interventions
 
-    asked = settings_of(arguments.label)
+    asked = _settings(model, arguments.label)
     if not asked:
         raise ConfigError("--label: give at least one NAME=VALUE")
     images, titles = _images(arguments, model, config)
     edited = interventions.set_labels(model, images, asked, arguments.mode, arguments.seed, not arguments.alone)
     shown = np.stack([_as_floats(images), interventions.reconstruct(model, images), edited], axis=1)
-    title = ", ".join(f"{name}={value}" for name, value in asked.items())
-    write_sheet(arguments, out, shown, titles, ["image", "reconstruction", "edited"], title)
+    columns = ["image", "reconstruction", "edited"]
+    write_sheet(arguments, out, shown, titles, columns, _described(model, asked))
 
 
+<<<<<<< HEAD
 def generate(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
+=======
+def generate(arguments: argparse.Namespace, model: "LabelledVAE", config: settings.Config, out: Path) -> None:
+>>>>>>> labels
     import numpy as np
 
     from tf_ccvae import interventions
@@ -98,7 +146,7 @@ def generate(arguments: argparse.Namespace, model: Any, config: RunSettings, out
 
     if arguments.count < 1:
         raise ConfigError("--count: must be at least 1")
-    asked = settings_of(arguments.label)
+    asked = _settings(model, arguments.label)
     values = values_by_name.choose_values(model, asked, arguments.count, arguments.seed, arguments.unspecified)
     style = read_images([arguments.style], model.image_shape, config)[0] if arguments.style else None
     if style is not None and len(style) != 1:
@@ -108,7 +156,7 @@ def generate(arguments: argparse.Namespace, model: Any, config: RunSettings, out
     rows = -(-arguments.count // across)
     sheet = np.ones((rows * across, *model.image_shape), np.float32)
     sheet[: arguments.count] = made.images
-    title = ", ".join(f"{name}={value}" for name, value in asked.items()) or "labels from p(y)"
+    title = _described(model, asked) or "labels from p(y)"
     write_sheet(
         arguments,
         out,
@@ -121,7 +169,11 @@ def generate(arguments: argparse.Namespace, model: Any, config: RunSettings, out
     )
 
 
+<<<<<<< HEAD
 def swap(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
+=======
+def swap(arguments: argparse.Namespace, model: "LabelledVAE", config: settings.Config, out: Path) -> None:
+>>>>>>> labels
     import numpy as np
 
     from tf_ccvae import interventions
@@ -138,18 +190,22 @@ def swap(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Pa
     write_sheet(arguments, out, sheet, ["", *of_donors], ["", *of_recipients], title)
 
 
+<<<<<<< HEAD
 def variation(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
+=======
+def variation(arguments: argparse.Namespace, model: "LabelledVAE", config: settings.Config, out: Path) -> None:
+>>>>>>> labels
     import numpy as np
 
     from tf_ccvae import interventions
+    from tf_ccvae.interventions import values_by_name
     from tf_ccvae.support import figures
 
     (text,) = _one_label(arguments)
-    name, found, value = text.rpartition("=")
+    setting = None if text in model.labels.names else values_by_name.setting_of(model, text)
+    name, value = setting or (text, None)
     images, titles = _images(arguments, model, config)
-    result = interventions.variation(
-        model, images, name if found else text, value if found else None, arguments.draws, arguments.seed
-    )
+    result = interventions.variation(model, images, name, value, arguments.draws, arguments.seed)
     heat = figures.heat_colours(result.deviation)
     plain = [_as_floats(images), result.mean, *np.moveaxis(result.images[:, :4], 1, 0)]
     colour = [np.repeat(x, 3, axis=-1) if x.shape[-1] == 1 else x for x in plain]
@@ -167,7 +223,11 @@ def variation(arguments: argparse.Namespace, model: Any, config: RunSettings, ou
     )
 
 
+<<<<<<< HEAD
 def encode(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
+=======
+def encode(arguments: argparse.Namespace, model: "LabelledVAE", config: settings.Config, out: Path) -> None:
+>>>>>>> labels
     import csv
     import io
 
@@ -190,7 +250,7 @@ def encode(arguments: argparse.Namespace, model: Any, config: RunSettings, out: 
     print(out)
 
 
-def latent_names(model: Any) -> list[str]:
+def latent_names(model: "LabelledVAE") -> list[str]:
     """A name for each latent: the label's (with a number if it has several), then style_0, style_1, ..."""
     names = []
     for label in model.labels:
@@ -198,7 +258,11 @@ def latent_names(model: Any) -> list[str]:
     return [*names, *(f"style_{k}" for k in range(model.decoder_inputs - len(names)))]
 
 
+<<<<<<< HEAD
 def decode(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
+=======
+def decode(arguments: argparse.Namespace, model: "LabelledVAE", config: settings.Config, out: Path) -> None:
+>>>>>>> labels
     import numpy as np
 
     from tf_ccvae import interventions

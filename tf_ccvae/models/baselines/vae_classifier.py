@@ -3,11 +3,10 @@
 from typing import Any, ClassVar
 
 import keras
-import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_ccvae.labels import MISSING, Label, Labels, value_mask
+from tf_ccvae.labels import MISSING, Label, Labels, latent_owners, value_mask
 from tf_ccvae.models.baselines.shared import Baseline, JointTerms, standard_divergence
 from tf_ccvae.models.labelled_vae import Assessment, Inference, pixels
 from tf_ccvae.objective import Noise
@@ -160,7 +159,7 @@ class VAEClassifier(Baseline):
 
     def swap(self, latents: Any, donors: Any, asked: Any, consistent: bool = True) -> tf.Tensor:
         latents = self.set_values(latents, self.values_of(donors), asked, consistent=consistent)
-        carried = np.repeat(np.arange(len(self.labels)), [x.latents for x in self.labels])
+        carried = latent_owners(self.labels)
         asked = tf.gather(tf.convert_to_tensor(asked), carried, axis=1)
         logits = tf.where(asked, self.characteristic(donors), self.characteristic(latents))
         return self.with_characteristic(latents, logits)
