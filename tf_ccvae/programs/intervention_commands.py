@@ -6,11 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tf_ccvae.programs.intervention_files import read_latents, save_arrays, write_sheet
-<<<<<<< HEAD
-from tf_ccvae.programs.run_inputs import RunSettings, read_images, settings_of
-=======
-from tf_ccvae.programs.parser import read_images
->>>>>>> labels
+from tf_ccvae.programs.run_inputs import RunSettings, read_images
 from tf_ccvae.settings import ConfigError
 
 if TYPE_CHECKING:
@@ -25,13 +21,7 @@ def _one_label(arguments: argparse.Namespace, most: int = 1) -> list[str]:
     return list(arguments.label)
 
 
-<<<<<<< HEAD
-def _images(arguments: argparse.Namespace, model: Any, config: RunSettings) -> tuple[Any, list[str]]:
-=======
-def _images(
-    arguments: argparse.Namespace, model: "LabelledVAE", config: settings.Config
-) -> tuple["ndarray", list[str]]:
->>>>>>> labels
+def _images(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSettings) -> tuple["ndarray", list[str]]:
     return read_images(arguments.images, model.image_shape, config)
 
 
@@ -39,11 +29,7 @@ def _as_floats(images: "ndarray") -> "ndarray":
     return images.astype("float32") / 255
 
 
-<<<<<<< HEAD
-def traverse(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
-=======
-def traverse(arguments: argparse.Namespace, model: "LabelledVAE", config: settings.Config, out: Path) -> None:
->>>>>>> labels
+def traverse(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSettings, out: Path) -> None:
     import numpy as np
 
     from tf_ccvae import interventions
@@ -109,17 +95,13 @@ def _settings(model: "LabelledVAE", texts: Sequence[str]) -> dict[str, int]:
     return result
 
 
-<<<<<<< HEAD
-def set_labels(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
-=======
 def _described(model: "LabelledVAE", values: Mapping[str, int]) -> str:
     """Settings as a title: names of labels and values."""
     labels = {label.name: label for label in model.labels}
     return ", ".join(f"{name}={labels[name].value_names[value]}" for name, value in values.items())
 
 
-def set_labels(arguments: argparse.Namespace, model: "LabelledVAE", config: settings.Config, out: Path) -> None:
->>>>>>> labels
+def set_labels(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSettings, out: Path) -> None:
     import numpy as np
 
     from tf_ccvae import interventions
@@ -134,11 +116,7 @@ def set_labels(arguments: argparse.Namespace, model: "LabelledVAE", config: sett
     write_sheet(arguments, out, shown, titles, columns, _described(model, asked))
 
 
-<<<<<<< HEAD
-def generate(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
-=======
-def generate(arguments: argparse.Namespace, model: "LabelledVAE", config: settings.Config, out: Path) -> None:
->>>>>>> labels
+def generate(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSettings, out: Path) -> None:
     import numpy as np
 
     from tf_ccvae import interventions
@@ -169,11 +147,7 @@ def generate(arguments: argparse.Namespace, model: "LabelledVAE", config: settin
     )
 
 
-<<<<<<< HEAD
-def swap(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
-=======
-def swap(arguments: argparse.Namespace, model: "LabelledVAE", config: settings.Config, out: Path) -> None:
->>>>>>> labels
+def swap(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSettings, out: Path) -> None:
     import numpy as np
 
     from tf_ccvae import interventions
@@ -190,11 +164,7 @@ def swap(arguments: argparse.Namespace, model: "LabelledVAE", config: settings.C
     write_sheet(arguments, out, sheet, ["", *of_donors], ["", *of_recipients], title)
 
 
-<<<<<<< HEAD
-def variation(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
-=======
-def variation(arguments: argparse.Namespace, model: "LabelledVAE", config: settings.Config, out: Path) -> None:
->>>>>>> labels
+def variation(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSettings, out: Path) -> None:
     import numpy as np
 
     from tf_ccvae import interventions
@@ -223,11 +193,7 @@ def variation(arguments: argparse.Namespace, model: "LabelledVAE", config: setti
     )
 
 
-<<<<<<< HEAD
-def encode(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
-=======
-def encode(arguments: argparse.Namespace, model: "LabelledVAE", config: settings.Config, out: Path) -> None:
->>>>>>> labels
+def encode(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSettings, out: Path) -> None:
     import csv
     import io
 
@@ -258,11 +224,7 @@ def latent_names(model: "LabelledVAE") -> list[str]:
     return [*names, *(f"style_{k}" for k in range(model.decoder_inputs - len(names)))]
 
 
-<<<<<<< HEAD
-def decode(arguments: argparse.Namespace, model: Any, config: RunSettings, out: Path) -> None:
-=======
-def decode(arguments: argparse.Namespace, model: "LabelledVAE", config: settings.Config, out: Path) -> None:
->>>>>>> labels
+def decode(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSettings, out: Path) -> None:
     import numpy as np
 
     from tf_ccvae import interventions

@@ -140,20 +140,3 @@ def read_images(
                 raise DataError(f"{file}: {error}") from None
             titles.append(file.stem)
     return np.stack(images), titles
-
-
-def settings_of(pairs: Sequence[str]) -> dict[str, str]:
-    """`["Smiling=1", "Hat=off"]` as a dict.
-
-    Raises:
-      ConfigError: a pair without '='.
-    """
-    result = {}
-    for pair in pairs:
-        name, equals, value = pair.rpartition("=")
-        if not equals or not name:
-            raise ConfigError(f"--label: {pair!r} has no value; write NAME=VALUE, such as Smiling=1")
-        if name in result:
-            raise ConfigError(f"--label: {name} is given twice")
-        result[name] = value
-    return result
