@@ -11,7 +11,8 @@ from PIL import Image, UnidentifiedImageError
 
 from serving.errors import BadInput
 from tf_ccvae.data.dataset import DataError
-from tf_ccvae.data.images import FORMATS, fitted
+from tf_ccvae.data.images import FORMATS, fitted, peak_of, quiet, white_of
+from tf_ccvae.data.images import opened as opened_picture
 
 MAX_BYTES = 20 * 2**20  # of a file
 MAX_PIXELS = 40_000_000  # of a picture once it is decompressed
@@ -34,14 +35,18 @@ def read(source: Source, height: int, width: int, channels: int) -> np.ndarray:
       BadInput: it is no such image, damaged, or larger than `MAX_BYTES` or `MAX_PIXELS`; the message names it.
     """
     name = "image" if isinstance(source, bytes) else str(source)
-    opened = _opened(content(source), name)
+
+    def use(opened: Image.Image) -> np.ndarray:
+        if opened.width * opened.height > MAX_PIXELS:
+            raise DataError(f"has {opened.width} x {opened.height} pixels; at most {MAX_PIXELS} are read")
+        white = white_of(peak_of(opened))
+        return fitted(opened, height, width, channels, white).astype(np.float32) / 255
+
     try:
-        with opened:
-            return fitted(opened, height, width, channels).astype(np.float32) / 255
+        with quiet():
+            return opened_picture(content(source), use)
     except DataError as error:
         raise BadInput(f"{name}: {error}") from None
-    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for a damaged file
-        raise BadInput(f"{name}: cannot be read ({' '.join(str(error).split())})") from None
 
 
 def content(source: Source) -> bytes:
@@ -130,7 +135,7 @@ def _opened(given: bytes, name: str) -> Image.Image:
     """An image whose pixels are not yet decompressed, and will not be too many."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is stricter
+            warnings.simplefilter("ignore")  # about metadata, and about size: the limit below is stricter
             opened = Image.open(io.BytesIO(given), formats=FORMATS)
     except UnidentifiedImageError:
         raise BadInput(f"{name}: is not a PNG, JPEG, WebP or PGM image") from None
