@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from serving.errors import BadInput
 from tf_ccvae.data.dataset import DataError
-from tf_ccvae.data.images import FORMATS, fitted
+from tf_ccvae.data.images import FORMATS, fitted, peak_of, quiet, white_of
+from tf_ccvae.data.images import opened as opened_picture
 from tf_ccvae.support.errors import reason
 
 MAX_BYTES = 20 * 2**20  # of a file
 MAX_PIXELS = 40_000_000  # of a picture once it is decompressed
-METADATA = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")  # keys of Pillow that hold an orientation
 Source = str | Path | bytes
 
 
@@ -36,15 +36,18 @@ def read(source: Source, height: int, width: int, channels: int) -> np.ndarray:
       BadInput: it is no such image, damaged, or larger than `MAX_BYTES` or `MAX_PIXELS`; the message names it.
     """
     name = "image" if isinstance(source, bytes) else str(source)
-    opened = _opened(content(source), name)
+
+    def use(opened: Image.Image) -> np.ndarray:
+        if opened.width * opened.height > MAX_PIXELS:
+            raise DataError(f"has {opened.width} x {opened.height} pixels; at most {MAX_PIXELS} are read")
+        white = white_of(peak_of(opened))
+        return fitted(opened, height, width, channels, white).astype(np.float32) / 255
+
     try:
-        with opened, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of metadata that are cut
-            return fitted(_with_plain_metadata(opened), height, width, channels).astype(np.float32) / 255
+        with quiet():
+            return opened_picture(content(source), use)
     except DataError as error:
         raise BadInput(f"{name}: {error}") from None
-    except Exception as error:  # Pillow raises many kinds for a damaged file
-        raise BadInput(f"{name}: cannot be read ({' '.join(str(error).split())})") from None
 
 
 def content(source: Source) -> bytes:
@@ -129,27 +132,11 @@ def _stacked(images: Iterable[Source], height: int, width: int, channels: int) -
     return np.stack([read(x, height, width, channels) for x in listed])
 
 
-def _with_plain_metadata(opened: Image.Image) -> Image.Image:
-    """The same picture with no metadata but its orientation; broken metadata never make a picture unreadable."""
-    plain = opened.copy()
-    try:
-        orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # Pillow raises many kinds for broken metadata
-        orientation = 1
-    for key in METADATA:
-        plain.info.pop(key, None)
-    if orientation in range(2, 9):
-        exif = Image.Exif()
-        exif[ExifTags.Base.Orientation] = orientation
-        plain.info["exif"] = exif.tobytes()
-    return plain
-
-
 def _opened(given: bytes, name: str) -> Image.Image:
     """An image whose pixels are not yet decompressed, and will not be too many."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of many pixels, for which the limit below is stricter, and of metadata
+            warnings.simplefilter("ignore")  # about metadata, and about size: the limit below is stricter
             opened = Image.open(io.BytesIO(given), formats=FORMATS)
     except UnidentifiedImageError:
         raise BadInput(f"{name}: is not a PNG, JPEG, WebP or PGM image") from None

@@ -85,6 +85,49 @@ def test_folders_of_the_original_download_are_found(copy, tmp_path, loaded):
     assert np.array_equal(celeba.load(place, cache_dir=tmp_path / "cache").test.images, loaded.test.images)
 
 
+def test_edition_of_kaggle_is_read(copy, tmp_path, loaded):
+    place, _ = copy
+    (place / "inner").mkdir()
+    (place / celeba.IMAGES).rename(place / "inner" / celeba.IMAGES)
+    (place / "inner").rename(place / celeba.IMAGES)
+    lines = (place / celeba.LIST).read_text().splitlines()[1:]
+    rows = ["image_id," + ",".join(lines[0].split()), *(",".join(line.split()) for line in lines[1:])]
+    (place / "list_attr_celeba.csv").write_text("\n".join(rows) + "\n")
+    parts = [",".join(line.split()) for line in (place / celeba.PARTITION).read_text().splitlines()]
+    (place / "list_eval_partition.csv").write_text("\n".join(["image_id,partition", *parts]) + "\n")
+    (place / celeba.LIST).unlink()
+    (place / celeba.PARTITION).unlink()
+    found = celeba.load(place, cache_dir=tmp_path / "cache")
+    for name in SPLITS:
+        assert np.array_equal(found.split(name).images, loaded.split(name).images)
+        assert np.array_equal(found.split(name).labels, loaded.split(name).labels)
+    (place / "list_attr_celeba.csv").write_text("\n".join([*rows[:4], rows[4].replace("1", "7"), *rows[5:]]))
+    with pytest.raises(DataError, match=r"list_attr_celeba\.csv, line 5: '-?7' is neither 1 nor -1"):
+        celeba.load(place, cache_dir=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("above", ["", "datasets", "data/datasets"])
+def test_tree_of_the_official_program_is_read(copy, tmp_path, loaded, above):
+    """Its programs read data/datasets/celeba/celeba/img_align_celeba."""
+    place, _ = copy
+    inner = tmp_path / "root" / above / "celeba"
+    inner.parent.mkdir(parents=True)
+    place.rename(inner)
+    found = celeba.load(tmp_path / "root", cache_dir=tmp_path / "cache")
+    assert np.array_equal(found.test.images, loaded.test.images)
+    assert np.array_equal(found.train.labels, loaded.train.labels)
+
+
+def test_all_damaged_and_missing_pictures_are_named_at_once(copy, tmp_path):
+    place, _ = copy
+    for i in range(3, 16):
+        (place / celeba.IMAGES / f"{i:06}.jpg").unlink()
+    with pytest.raises(DataError) as caught:
+        celeba.load(place, cache_dir=tmp_path / "cache")
+    assert str(caught.value).startswith("13 images cannot be used: ")
+    assert "000012.jpg: no such image" in str(caught.value) and str(caught.value).endswith("; and 3 more")
+
+
 def test_pictures_are_not_needed_once_they_are_decoded(copy, tmp_path):
     place, _ = copy
     celeba.load(place, cache_dir=tmp_path / "cache")
@@ -145,8 +188,8 @@ def test_list_that_is_not_text_is_refused(copy):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        (celeba.LIST, "no file list_attr_celeba.txt in it; put it there"),
-        (celeba.PARTITION, "no file list_eval_partition.txt in it; put it there"),
+        (celeba.LIST, "no file list_attr_celeba.txt or list_attr_celeba.csv in it; put it there"),
+        (celeba.PARTITION, "no file list_eval_partition.txt or list_eval_partition.csv in it; put it there"),
         (celeba.IMAGES, "no folder img_align_celeba in it; put it there"),
     ],
 )
@@ -157,14 +200,11 @@ def test_missing_part_is_named(copy, name, message):
         celeba.load(place)
 
 
-def test_hints_at_an_archive_and_at_another_edition(copy):
+def test_hints_at_an_archive(copy):
     place, _ = copy
     (place / celeba.IMAGES).rename(place / "elsewhere")
     (place / "img_align_celeba.zip").touch()
     with pytest.raises(DataError, match=r"unpack .*img_align_celeba\.zip"):
-        celeba.load(place)
-    (place / celeba.LIST).rename(place / "list_attr_celeba.csv")
-    with pytest.raises(DataError, match=r"list_attr_celeba\.csv is another edition"):
         celeba.load(place)
 
 

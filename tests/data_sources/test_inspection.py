@@ -152,3 +152,31 @@ def test_program_refuses_in_one_line(argv, line, capsys):
         main(argv)
     assert stopped.value.code == 2
     assert capsys.readouterr().err == f"error: {line}\n"
+
+
+def test_program_says_what_was_taken_for_what_lists_what_is_wrong_and_goes_on(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    lines = ["file,smile,age"]
+    for i in range(14):
+        Image.new("L", (28, 28), 10 * i).save(tmp_path / f"{i:04}.png")
+        lines.append(f"{i:04}.png,{('yes', 'no', 'NA')[i % 3]},{20 + i}")
+    (tmp_path / "0002.png").write_bytes(b"no picture")
+    lines[5] = "0004,yes,24"
+    (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
+    arguments = [
+        "--data.images",
+        str(tmp_path),
+        "--data.labels",
+        str(tmp_path / "labels.csv"),
+        "--data.image-size",
+        "28",
+    ]
+    assert main(["inspect", "configs/folder.yaml", *arguments, "--to", str(tmp_path / "out")]) == 0
+    text = capsys.readouterr().out
+    assert "smile: 'yes' is on, 'no' is off, 'NA' is unknown" in text
+    assert "labels.csv, line 6: no image 0004" in text and "0004.png is there, write that" in text
+    assert "labels.csv, column 'age': holds other numbers than 1 and 0 (20, 21, 22, 23, ...;" in text
+    assert "0002.png: is not a PNG, JPEG, WebP or PGM image; convert it" in text
+    results = json.loads((tmp_path / "out" / "inspection.json").read_text())
+    assert len(results["problems"]) == 3
+    assert sum(results["splits"][name]["examples"] for name in ("train", "validation", "test")) == 12

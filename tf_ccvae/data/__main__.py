@@ -1,9 +1,10 @@
 """Looks at data before training: `python -m tf_ccvae.data inspect CONFIG [--SETTING VALUE ...] [--to FOLDER]`.
 
-Says how many examples there are, how often each label is on and how often it is not known, which labels go together,
-and warns of those that are too rare or too correlated to separate. Writes inspection.json and contact_sheet.png, a row
-of training images for each label, into FOLDER, by default runs/<name of the config file>-inspection. Settings are those
-of tf_ccvae.fit.
+Says what in the labels was taken for what, and lists what training would refuse, such as images that are not there, and
+goes on without it. Says how many examples there are, how often each label is on and how often it is not known, which
+labels go together, and warns of those that are too rare or too correlated to separate. Writes inspection.json and
+contact_sheet.png, a row of training images for each label, into FOLDER, by default runs/<name of the config
+file>-inspection. Settings are those of tf_ccvae.fit.
 """
 
 import sys
@@ -74,9 +75,10 @@ def run_command(command: settings.Command, folder: Path) -> None:
     from tf_ccvae.support.files import write_json
 
     config = command.config
-    dataset = sources.load(config.data, config.seed, progress=True)
+    problems: list[str] = []
+    dataset = sources.load(config.data, config.seed, progress=True, left_out=problems)
     seen = hide_labels(dataset.train, config.data.labelled_fraction, config.data.missing_rate, config.seed)
-    results = inspection.inspect(dataset, seen)
+    results = inspection.inspect(dataset, seen) | {"problems": problems}
     values = inspection.values_of(dataset.labels)
     sheet = inspection.pictures(dataset.train, values, seed=config.seed)
     folder.mkdir(parents=True, exist_ok=True)

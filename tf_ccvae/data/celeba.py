@@ -7,12 +7,15 @@ the labels and a line of 1 and -1 for each picture, and `list_eval_partition.txt
 As in the official programs, all of a picture (218 pixels high, 178 wide) is scaled to a square, without a crop. Their
 validation pictures are the last of the training split; here they are the validation split of the authors of CelebA.
 
+Kaggle's edition has CSV files in place of the lists and the folder of pictures once more in itself; the tree of the
+official programs has all of it in a folder `celeba`. Both are read, and so is a folder up to three levels above.
+
 References:
   Liu, Luo, Wang, Tang, "Deep Learning Face Attributes in the Wild", ICCV 2015.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -125,15 +128,26 @@ def _found(folder: Path, name: str) -> Path:
     """A file or folder of CelebA, also where the original download has it."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give the folder that holds {IMAGES}/, {LIST} and {PARTITION}")
-    for place in (folder, *(folder / inner for inner in ("Img", "Anno", "Eval"))):
-        if (place / name).is_dir() if name == IMAGES else (place / name).is_file():
-            return place / name
+    for place in _places(folder):
+        if name == IMAGES and (place / name).is_dir():
+            nested = place / name / name
+            return nested if nested.is_dir() else place / name
+        for file in (place / name, place / f"{Path(name).stem}.csv"):
+            if name != IMAGES and file.is_file():
+                return file
     if name == IMAGES:
         packed = next(folder.rglob(f"{IMAGES}.zip"), None)
         raise DataError(f"{folder}: no folder {IMAGES} in it; " + (f"unpack {packed}" if packed else "put it there"))
-    other = folder / f"{Path(name).stem}.csv"
-    hint = f"{other.name} is another edition, take the original text file" if other.is_file() else "put it there"
-    raise DataError(f"{folder}: no file {name} in it; {hint}")
+    raise DataError(f"{folder}: no file {name} or {Path(name).stem}.csv in it; put it there")
+
+
+def _places(folder: Path, depth: int = 3) -> Iterator[Path]:
+    """A folder and those below it, the nearest first, without folders of pictures."""
+    level = [folder]
+    for _ in range(depth + 1):
+        yield from level
+        below = [inner for place in level for inner in sorted(place.iterdir()) if inner.is_dir()]
+        level = [inner for inner in below if inner.name != IMAGES and not inner.name.startswith(".")]
 
 
 def _lines(path: Path) -> list[str]:
@@ -148,18 +162,29 @@ def _lines(path: Path) -> list[str]:
     return lines
 
 
+def _is_table(path: Path) -> bool:
+    return path.suffix == ".csv"
+
+
 def _attributes(path: Path) -> dict[str, np.ndarray]:
     """For each picture int8 (40,), 0 or 1, in the order of `ATTRIBUTES`."""
     lines = _lines(path)
+    first = 3
+    if _is_table(path):  # as the text file, but for its first line, commas, and a name above the pictures
+        lines = [line.replace(",", " ") for line in lines]
+        lines[:1] = [str(len(lines) - 1), *(line.partition(" ")[2] for line in lines[:1])]
+        first = 2
     if len(lines) < 2 or not lines[0].strip().isdigit():
         raise DataError(f"{path}, line 1: must hold the number of pictures, and line 2 the labels; take the original")
     header = lines[1].split()
     if sorted(header) != sorted(ATTRIBUTES):
         unknown = sorted(set(header) ^ set(ATTRIBUTES)) or ["one of them twice"]
-        raise DataError(f"{path}, line 2: must name CelebA's 40 labels once each (see {unknown[0]}); take the original")
+        raise DataError(
+            f"{path}, line {first - 1}: must name CelebA's 40 labels once each (see {unknown[0]}); take the original"
+        )
     columns = np.array([header.index(name) for name in ATTRIBUTES])
     values: dict[str, np.ndarray] = {}
-    for number, line in enumerate(lines[2:], 3):
+    for number, line in enumerate(lines[2:], first):
         name, *cells = line.split() or [""]
         if len(cells) != len(ATTRIBUTES):
             raise DataError(f"{path}, line {number}: {len(cells)} values for 40 labels; take the original file")
@@ -178,8 +203,9 @@ def _partition(path: Path, known: dict[str, np.ndarray], attributes: Path) -> tu
     """The pictures in the order of the splits, and where each split begins and the last one ends."""
     splits: dict[str, list[str]] = {"0": [], "1": [], "2": []}
     seen = set()
-    for number, line in enumerate(_lines(path), 1):
-        cells = line.split()
+    table = _is_table(path)
+    for number, line in list(enumerate(_lines(path), 1))[int(table) :]:
+        cells = line.replace(",", " ").split() if table else line.split()
         if len(cells) != 2 or cells[1] not in splits:
             raise DataError(f"{path}, line {number}: must hold a picture's name and 0, 1 or 2; take the original file")
         if cells[0] not in known:

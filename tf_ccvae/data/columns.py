@@ -128,7 +128,7 @@ def _about_others(cells: Sequence[str], lines: Sequence[int], others: Sequence[s
     some = ", ".join(f"{cell[:40]}" for cell in different[:_SHOWN]) + (", ..." if len(different) > _SHOWN else "")
     if all(as_number(cell) is not None for cell in different):
         return f"holds other numbers than 1 and 0 ({some}; first on line {line}), so it is no label"
-    if len(different) > max(20, len(known) / 2):
+    if len(different) > max(4, len(known) / 2):
         return f"holds text ({some}; first on line {line}), so it is no label"
     return (
         f"holds names of classes ({some}; first on line {line}), and a label is on or off; give each class a column of "

@@ -140,8 +140,9 @@ def _labels(
         except NotLabels as error:
             wrong[name] = str(error)
     problems = [f"column {name!r}: {reason}" for name, reason in wrong.items()]
-    if wrong and read:
-        problems[-1] += f", or leave the column out by data.label_names: [{', '.join(read)}]"
+    usable = [name for name, column in read.items() if {0, 1} <= set(column.values.tolist())]
+    if wrong and usable:
+        problems[-1] += f"; data.label_names: [{', '.join(usable)}] leaves other columns out"
     values = np.array([column.values for column in read.values()], np.int8).reshape(len(read), len(rows)).T
     return values, [f"{name}: {column.meaning}" for name, column in read.items()], tuple(read), problems
 

@@ -3,7 +3,7 @@
 A *value* is what is counted: a binary label that is 1, or one class of a categorical label.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,7 @@ def inspect(dataset: Dataset, seen: Split) -> dict[str, Any]:
         "source": dataset.about.get("source"),
         "licence": dataset.about.get("licence"),
         "image_shape": dataset.image_shape,
+        "meaning": list(dataset.about.get("meaning", ())),
         "splits": {
             name: {"examples": len(split), "with_labels": int(split.observed.any(1).sum())}
             for name, split in splits.items()
@@ -172,6 +173,8 @@ def lines(results: dict[str, Any], limit: int = 20) -> Iterator[str]:
     """A summary in lines of text; `limit` bounds the number of warnings."""
     shape = "x".join(map(str, results["image_shape"]))
     yield f"{results['data']}: images of {shape}; {results['source']}; {results['licence']}"
+    yield from _listed("what was taken for what", results.get("meaning", ()), limit)
+    yield from _listed("left out here, and refused by training", results.get("problems", ()), limit)
     yield ""
     yield f"{'split':18} {'examples':>9} {'with labels':>12}"
     for name, split in results["splits"].items():
@@ -197,3 +200,14 @@ def lines(results: dict[str, Any], limit: int = 20) -> Iterator[str]:
         yield f"warning: {warning}"
     if len(results["warnings"]) > limit:
         yield f"{len(results['warnings']) - limit} more warnings are in inspection.json"
+
+
+def _listed(title: str, texts: Sequence[str], limit: int) -> Iterator[str]:
+    """A title with texts below it, at most `limit` of them; nothing if there are none."""
+    if texts:
+        yield ""
+        yield title
+    for text in texts[:limit]:
+        yield f"  {text}"
+    if len(texts) > limit:
+        yield f"  and {len(texts) - limit} more, in inspection.json"
