@@ -14,9 +14,13 @@ from tf_ccvae.support.version import __version__
 __all__ = ["__version__"]
 
 
-@wrapt.when_imported("keras")
 def _register_classes(keras: Any) -> None:
     # Keras may be imported by a module of ours that the model needs, and which then is not ready yet.
     with contextlib.suppress(ImportError):
         import tf_ccvae.models.baselines
         import tf_ccvae.models.ccvae  # noqa: F401
+
+
+# Once more when the base of the models is there, for those who import a part of this package before Keras.
+for _module in ("keras", "tf_ccvae.models.labelled_vae"):
+    wrapt.register_post_import_hook(_register_classes, _module)
