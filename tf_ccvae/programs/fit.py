@@ -1,5 +1,6 @@
 """Trains a CCVAE: `python -m tf_ccvae.fit [--config FILE] [--SETTING VALUE ...]`; `--help` lists every setting."""
 
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -61,9 +62,8 @@ def run_command(command: settings.Command) -> int:
 
     With several workers the chief alone writes, prints and measures; the others wait for it to end.
     """
-    from rich.console import Console
-
     from tf_ccvae.data import sources
+    from tf_ccvae.support.console import plain_console
     from tf_ccvae.training import run_directory, strategies, tracking
 
     config = command.config
@@ -73,7 +73,7 @@ def run_command(command: settings.Command) -> int:
     tracking.check(config)
     started = time.monotonic()
     devices = strategies.make(config.strategy)
-    console = Console(highlight=False, soft_wrap=True, quiet=not devices.chief)
+    console = plain_console(quiet=not devices.chief)
     dataset = sources.load(config.data, config.seed, progress=devices.chief)
     settings.check_latents(config, dataset.labels)
     for warning in dataset.about.get("warnings", ()):
@@ -102,7 +102,8 @@ def train(
     if done and devices.chief:
         run.save_model(model)
     if interrupted:
-        console.print(f"Stopped after {done} finished epochs. Go on by: python -m tf_ccvae.fit --resume {run.path}")
+        path = shlex.quote(str(run.path))
+        console.print(f"Stopped after {done} finished epochs. Go on by: python -m tf_ccvae.fit --resume {path}")
         trackers.end("interrupted")
         return INTERRUPTED
     if not devices.chief:

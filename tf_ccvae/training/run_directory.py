@@ -32,12 +32,12 @@ class State:
 
     epoch: number of finished epochs.
     best_epoch: the one (counted from 1) with the highest validation bound so far; 0 before the first.
-    history: one dict of measures per finished epoch.
+    history: one dict of measures per finished epoch, None where one is not known.
     """
 
     epoch: int = 0
     best_epoch: int = 0
-    history: tuple[dict[str, float], ...] = ()
+    history: tuple[dict[str, float | None], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Run:
             bare.save(beside)
 
 
-def _table(history: tuple[dict[str, float], ...]) -> str:
+def _table(history: tuple[dict[str, float | None], ...]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
     writer.writeheader()
