@@ -18,6 +18,7 @@ from tf_ccvae import fit, settings
 from tf_ccvae.data import sources
 from tf_ccvae.evaluation import judge as judges
 from tf_ccvae.evaluation import suite
+from tf_ccvae.evaluation.context import Context
 from tf_ccvae.support.files import write_text
 from tf_ccvae.training import run_directory
 
@@ -65,7 +66,7 @@ def evaluate(run: run_directory.Run, arguments: argparse.Namespace) -> dict[str,
     config = settings.Config.from_yaml(run.config)
     dataset = sources.load(config.data, config.seed)
     judge = judges.cached(dataset, arguments.runs / "judge")
-    results = suite.evaluate(model, dataset, judge, seed=arguments.seed, generated=arguments.generated).results
+    results = suite.evaluate(Context(model, dataset, judge, seed=arguments.seed, count=arguments.generated)).results
     row: dict[str, Any] = {name: at(results, path) for name, (path, _) in COLUMNS.items()}
     row["bound"] = results["reconstruction"]["terms"]["bound"]
     return row

@@ -23,6 +23,7 @@ from tf_ccvae.data import avatars
 from tf_ccvae.data.dataset import Dataset
 from tf_ccvae.evaluation import judge as judges
 from tf_ccvae.evaluation import suite
+from tf_ccvae.evaluation.context import Context
 from tf_ccvae.labels import MISSING
 from tf_ccvae.support.files import write_text
 from tf_ccvae.training import run_directory
@@ -90,7 +91,7 @@ def measured(
 ) -> dict[str, Any]:
     """The measures of a run on the test faces: mean and interval by column, seconds and steps of its training."""
     model = run_directory.load(run.path)[1]
-    results = suite.evaluate(model, faces, judge, seed=arguments.seed, generated=arguments.generated).results
+    results = suite.evaluate(Context(model, faces, judge, seed=arguments.seed, count=arguments.generated)).results
     row = {
         name: {key: at(results, (*path, key)) for key in ("mean", "low", "high")} for name, (path, _) in COLUMNS.items()
     }

@@ -23,7 +23,7 @@ def perfect(truth):
 def test_perfect_probabilities_score_one():
     random = np.random.default_rng(0)
     truth = np.stack([random.integers(0, 2, 300), random.integers(0, 3, 300)], axis=1)
-    result = classification.measure(truth, perfect(truth), LABELS)
+    result = classification.from_arrays(truth, perfect(truth), LABELS)
     for name in ("accuracy", "balanced_accuracy", "auroc", "average_precision"):
         assert result[name]["mean"] == 1.0
     assert result["calibration_error"]["labels"]["a"]["mean"] == pytest.approx(0.01)
@@ -34,7 +34,7 @@ def test_noise_scores_chance():
     random = np.random.default_rng(1)
     truth = np.stack([random.random(4000) < 0.8, random.integers(0, 3, 4000)], axis=1).astype(int)
     guess = random.dirichlet(np.ones(3), 4000)
-    result = classification.measure(truth, table(random.random(4000), guess), LABELS)
+    result = classification.from_arrays(truth, table(random.random(4000), guess), LABELS)
     # Standard errors are below 0.012.
     assert result["auroc"]["labels"]["a"]["mean"] == pytest.approx(0.5, abs=0.04)
     assert result["auroc"]["labels"]["b"]["mean"] == pytest.approx(0.5, abs=0.04)
@@ -98,5 +98,5 @@ def test_missing_labels_do_not_count_and_a_label_without_any_is_left_out():
     truth[:50, 0] = MISSING
     probabilities = perfect(truth)
     probabilities[:50, 0] = [0.5, 0.5, 0.0]
-    result = classification.measure(truth, probabilities, LABELS)
+    result = classification.from_arrays(truth, probabilities, LABELS)
     assert result["accuracy"]["labels"] == {"a": {"mean": 1.0, "low": 1.0, "high": 1.0}}

@@ -31,7 +31,7 @@ def test_mean_distance_of_points_is_that_of_all_pairs():
 
 def measured(made, asked, seen, real, truth):
     flat = [x.reshape(len(x), -1).astype(float) for x in (made, real / 255.0)]
-    return generation.measure(LABELS, asked, made, flat[0], seen, truth, real, flat[1])
+    return generation.from_arrays(LABELS, asked, made, flat[0], seen, truth, real, flat[1])
 
 
 @pytest.fixture

@@ -37,9 +37,14 @@ def truth():
     )
 
 
+def from_probabilities(truth, original, rebuilt, edited, incompatible, labels=LABELS):
+    seen = intervention_effect.look_at(lambda i, v: edited[:, i, v], labels, original)
+    return intervention_effect.from_arrays(labels, truth, original, rebuilt, seen, incompatible)
+
+
 def measured(truth, effect, incompatible=NOTHING):
     seen = certain(np.maximum(truth, 0))
-    return intervention_effect.measure(LABELS, truth, seen, seen, edits(np.maximum(truth, 0), effect), incompatible)
+    return from_probabilities(truth, seen, seen, edits(np.maximum(truth, 0), effect), incompatible)
 
 
 def test_perfect_edits_succeed_and_change_nothing_else(truth):
@@ -90,9 +95,7 @@ def test_selectivity_is_the_share_of_other_labels_that_change(truth):
 def test_a_label_without_others_has_no_selectivity():
     seen = np.eye(2)[[[0], [1]]]  # (n, labels, values)
     set_to = np.broadcast_to(np.eye(2)[:, None], (2, 1, 2, 1, 2))
-    result = intervention_effect.measure(
-        Labels.of_binary("a"), np.array([[0], [1]]), seen, seen, set_to, np.zeros((1, 2, 1, 2))
-    )
+    result = from_probabilities(np.array([[0], [1]]), seen, seen, set_to, np.zeros((1, 2, 1, 2)), Labels.of_binary("a"))
     assert result["set_success"]["mean"] == 1.0
     assert (result["selectivity"]["mean"], result["selectivity"]["labels"]) == (None, {})
 
@@ -101,7 +104,7 @@ def test_what_the_reconstruction_changes_already_does_not_count(truth):
     blurred = 0.9 * certain(truth) + 0.1 / 3
     original = certain(truth)
     after = 0.9 * edits(truth, perfect) + 0.1 / 3
-    result = intervention_effect.measure(LABELS, truth, original, blurred, after, NOTHING)
+    result = from_probabilities(truth, original, blurred, after, NOTHING)
     assert result["selectivity"]["mean"] == pytest.approx(0.0, abs=1e-9)
     assert result["selectivity"]["reconstruction"] == pytest.approx(0.1 * 2 / 3)
 
@@ -110,5 +113,5 @@ def test_where_a_label_is_missing_the_judges_reading_counts(truth):
     hidden = truth.copy()
     hidden[:, 0] = MISSING
     seen = certain(truth)
-    result = intervention_effect.measure(LABELS, hidden, seen, seen, edits(truth, perfect), NOTHING)
+    result = from_probabilities(hidden, seen, seen, edits(truth, perfect), NOTHING)
     assert result["set_success"]["labels"]["a"]["mean"] == 1.0

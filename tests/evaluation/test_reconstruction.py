@@ -30,7 +30,7 @@ def test_terms_are_those_of_the_model_and_sum_to_the_bound(tiny):
     keras.utils.set_random_seed(0)
     model = CCVAE((28, 28, 1), tiny.labels, latents=4, widths=(4, 4, 4), hidden=8)
     rebuilt = interventions.reconstruct(model, tiny.test.images)
-    result = reconstruction.measure(model, tiny.test, rebuilt)
+    result = reconstruction.from_arrays(model, tiny.test, rebuilt)
     terms = result["terms"]
     assert set(terms) == set(TERMS)
     total = terms["reconstruction"] - terms["style_divergence"] + terms["characteristic"]

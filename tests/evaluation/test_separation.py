@@ -21,7 +21,7 @@ def latents(truth, strength=8.0):
 
 
 def test_latents_that_tell_their_label_have_its_entropy_and_others_nothing(truth):
-    result = separation.measure(latents(truth), np.random.default_rng(2).normal(size=(2000, 3)), truth, LABELS)
+    result = separation.from_arrays(latents(truth), np.random.default_rng(2).normal(size=(2000, 3)), truth, LABELS)
     values = np.array(result["mutual_information"]["values"])
     np.testing.assert_allclose(values, [[np.log(2), 0], [0, np.log(2)], [0, 0]], atol=0.04)
     assert result["mutual_information"]["latents"] == ["a", "b", "b"]
@@ -32,7 +32,7 @@ def test_latents_that_tell_their_label_have_its_entropy_and_others_nothing(truth
 
 def test_gap_is_negative_where_another_labels_latent_knows_more(truth):
     swapped = latents(truth)[:, [1, 0, 2]]
-    result = separation.measure(swapped, np.zeros((2000, 0)), truth, LABELS)
+    result = separation.from_arrays(swapped, np.zeros((2000, 0)), truth, LABELS)
     assert result["gap"]["mean"] == pytest.approx(-1.0, abs=0.05)
     assert result["style_auroc"]["mean"] is None
 
@@ -40,7 +40,7 @@ def test_gap_is_negative_where_another_labels_latent_knows_more(truth):
 def test_style_that_knows_a_label_is_found_out(truth):
     style = np.concatenate([4.0 * truth[:, :1], np.zeros((2000, 1))], axis=1)
     style += np.random.default_rng(3).normal(size=style.shape)
-    result = separation.measure(latents(truth), style, truth, LABELS)
+    result = separation.from_arrays(latents(truth), style, truth, LABELS)
     assert result["style_auroc"]["labels"]["a"] > 0.98
     assert result["style_auroc"]["labels"]["b"] == pytest.approx(0.5, abs=0.05)
 
@@ -59,7 +59,7 @@ def test_information_of_a_gaussian_pair_is_that_of_numerical_integration():
 def test_missing_labels_do_not_count(truth):
     truth[:500, 0] = MISSING
     truth[:, 1] = 1  # never varies
-    result = separation.measure(latents(truth), np.zeros((2000, 1)), truth, LABELS)
+    result = separation.from_arrays(latents(truth), np.zeros((2000, 1)), truth, LABELS)
     values = np.array(result["mutual_information"]["values"], float)
     assert values[0, 0] == pytest.approx(np.log(2), abs=0.04)
     assert np.isnan(values[:, 1]).all()

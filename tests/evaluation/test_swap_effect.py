@@ -42,22 +42,22 @@ def test_a_label_that_never_varies_has_no_donors(truth):
     truth[:, 2] = 1
     donors = swap_effect.choose_donors(truth)
     assert (donors[2] == -1).all()
-    result = swap_effect.measure(LABELS, truth, donors, swapped(truth, donors, perfect), NOTHING)
+    result = swap_effect.from_arrays(LABELS, truth, donors, swapped(truth, donors, perfect), NOTHING)
     assert set(result["swap_success"]["labels"]) == {"a", "b"}
 
 
 def test_perfect_swaps_score_one_and_swaps_without_effect_zero(truth):
     donors = swap_effect.choose_donors(truth)
-    best = swap_effect.measure(LABELS, truth, donors, swapped(truth, donors, perfect), NOTHING)
+    best = swap_effect.from_arrays(LABELS, truth, donors, swapped(truth, donors, perfect), NOTHING)
     assert best["swap_success"]["mean"] == 1.0
-    nothing = swap_effect.measure(LABELS, truth, donors, swapped(truth, donors, lambda r, d, i: r), NOTHING)
+    nothing = swap_effect.from_arrays(LABELS, truth, donors, swapped(truth, donors, lambda r, d, i: r), NOTHING)
     assert nothing["swap_success"]["mean"] == 0.0
     assert nothing["kept"]["mean"] == 1.0
 
 
 def test_swaps_that_carry_everything_keep_nothing(truth):
     donors = swap_effect.choose_donors(truth)
-    result = swap_effect.measure(LABELS, truth, donors, swapped(truth, donors, lambda r, d, i: d), NOTHING)
+    result = swap_effect.from_arrays(LABELS, truth, donors, swapped(truth, donors, lambda r, d, i: d), NOTHING)
     assert result["arrived"]["mean"] == 1.0
     assert result["kept"]["mean"] == pytest.approx(0.5, abs=0.06)  # independent coins; standard error 0.017
     assert result["swap_success"]["mean"] == pytest.approx(result["kept"]["mean"])
@@ -75,5 +75,5 @@ def test_labels_that_the_donor_excludes_need_not_be_kept(truth):
 
     donors = swap_effect.choose_donors(truth)
     seen = swapped(truth, donors, turns_b_off)
-    assert swap_effect.measure(LABELS, truth, donors, seen, NOTHING)["kept"]["labels"]["a"]["mean"] < 0.9
-    assert swap_effect.measure(LABELS, truth, donors, seen, excluded)["kept"]["labels"]["a"]["mean"] == 1.0
+    assert swap_effect.from_arrays(LABELS, truth, donors, seen, NOTHING)["kept"]["labels"]["a"]["mean"] < 0.9
+    assert swap_effect.from_arrays(LABELS, truth, donors, seen, excluded)["kept"]["labels"]["a"]["mean"] == 1.0

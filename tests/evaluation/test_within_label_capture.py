@@ -24,7 +24,7 @@ def made():
 
 def measured(made, label_factors, characteristic=None, style=None):
     truth, factors, own, other = made
-    return capture.measure(
+    return capture.from_arrays(
         own if characteristic is None else characteristic,
         other if style is None else style,
         truth,
@@ -105,7 +105,7 @@ def test_a_factor_that_only_one_of_the_predictors_finds_is_captured():
     angle = random.uniform(0, 2 * np.pi, n)
     ring = np.stack([np.cos(angle), np.sin(angle)], 1) * (1 + kind[:, None])  # one ring within the other
     truth = np.ones((n, 1), int)
-    result = capture.measure(
+    result = capture.from_arrays(
         ring, random.normal(size=(n, 3)), truth, {"kind": kind}, {"a": (1, ("kind",))}, {"a": slice(0, 2)}, {"a": 0}
     )
     entry = result["labels"]["a"]["factors"]["kind"]

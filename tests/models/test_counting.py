@@ -50,10 +50,15 @@ def test_a_value_that_never_occurs_is_left_out_of_balanced_accuracy():
     assert float(metric.balanced_accuracy()) == 1.0
 
 
-def test_no_observed_label_gives_zero_not_nan():
+def test_what_was_never_observed_is_not_known_and_enters_no_mean():
     metric = LabelCounts(LABELS)
-    assert float(metric.accuracy()) == float(metric.balanced_accuracy()) == 0.0
-    assert metric.per_label()["a"]["accuracy"] == 0.0
+    assert np.isnan([metric.accuracy(), metric.balanced_accuracy()]).all()
+    unknown = {"accuracy": None, "balanced_accuracy": None, "majority": None, "examples": 0}
+    assert metric.per_label() == {"a": unknown, "b": unknown}
+    metric.update_state(np.array([[1, -1]]), np.array([[True, False]]), np.array([[1, 0]]))
+    assert float(metric.balanced_accuracy()) == float(metric.result()["accuracy_a"]) == 1.0
+    assert np.isnan(metric.result()["accuracy_b"])
+    assert metric.per_label()["b"] == unknown
 
 
 def test_means_weigh_examples_not_batches():

@@ -3,10 +3,12 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
 from tf_ccvae import evaluate
 from tf_ccvae.evaluation import judge as judges
+from tf_ccvae.evaluation import suite
 
 HEADLINES = ("set_success", "selectivity", "swap_success", "within_label_capture")
 
@@ -71,3 +73,32 @@ def test_a_folder_that_is_no_run_is_named(tmp_path, capsys):
     with pytest.raises(SystemExit):
         evaluate.main([str(tmp_path)])
     assert "not a run directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("examples", [1, 3])
+def test_with_few_images_what_cannot_be_measured_says_why_and_the_rest_is_written(evaluated, capsys, examples):
+    assert evaluate.main([str(evaluated), "--generated", "60", "--examples", str(examples)]) == 0
+    text = (evaluated / "evaluation.json").read_text()
+    assert "NaN" not in text and "Infinity" not in text
+    results = json.loads(text)
+    assert results["examples"] == examples
+    assert results["not_measured"] == {"generation": f"distances need at least 4 real images, there are {examples}"}
+    assert f"not measured: generation: distances need at least 4 real images, there are {examples}" in (
+        capsys.readouterr().out
+    )
+    assert results["generation"]["frechet"] is None
+    assert 0 <= results["generation"]["agreement"]["mean"] <= 1
+    assert results["reconstruction"]["mean_absolute_error"]["mean"] > 0
+    assert "distances need at least 4 real images" in (evaluated / "report.html").read_text()
+
+
+def test_a_measure_that_fails_takes_no_other_with_it(evaluated, monkeypatch):
+    def fail(context):
+        raise np.linalg.LinAlgError("did not\nconverge")
+
+    monkeypatch.setattr(suite, "MEASURES", [(a, b, fail if "swap" in b else c) for a, b, c in suite.MEASURES])
+    assert evaluate.main([str(evaluated), "--generated", "60", "--examples", "20"]) == 0
+    results = json.loads((evaluated / "evaluation.json").read_text())
+    assert results["not_measured"] == dict.fromkeys(("swap_success", "swap"), "did not converge")
+    assert results["swap_success"] == {"mean": None, "low": None, "high": None, "labels": {}}
+    assert results["generation"]["frechet"] > 0

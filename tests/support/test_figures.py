@@ -25,3 +25,25 @@ def test_curves_draw_each_measure_in_its_panel():
     figure = figures.curves(history, {"one": ("up",), "two": ("up", "down")})
     assert [len(axes.lines) for axes in figure.axes] == [1, 2]
     np.testing.assert_array_equal(figure.axes[1].lines[1].get_xydata(), [[1, -1], [2, -2], [3, -3]])
+
+
+@pytest.mark.parametrize("names", [{"rows": ["a"]}, {"rows": ["a", "b", "c"]}, {"columns": ["a", "b"]}])
+def test_a_grid_refuses_other_numbers_of_names_than_of_images(names):
+    with pytest.raises(ValueError, match=r"images have \d names"):
+        figures.grid(np.zeros((2, 3, 8, 8, 1)), **names)
+
+
+def test_names_are_drawn_as_they_are():
+    name = r"$5 and $x^2 \$ [/cap] 100%"
+    figure = figures.grid(np.zeros((1, 1, 8, 8, 1)), rows=[name], title=name)
+    assert figure.axes[0].get_yticklabels()[0].get_text() == name
+    assert not figure.axes[0].get_yticklabels()[0].get_parse_math()
+    assert figures.png(figures.bars([name], {name: [1.0]}, name)).startswith(b"\x89PNG")
+
+
+def test_characters_without_a_font_are_said_once_in_one_line(capsys):
+    for _ in range(2):
+        figures.png(figures.grid(np.zeros((1, 1, 8, 8, 1)), rows=["\U000f0000\ufdd0\U0001f9ff\U00020000"]))
+    error = capsys.readouterr().err
+    assert error.count("\n") <= 1
+    assert not error or error.startswith("note: no font of this machine has")

@@ -67,11 +67,11 @@ def parse(arguments: list[str]) -> tuple[settings.Command, Path]:
 
 def run_command(command: settings.Command, folder: Path) -> None:
     """Loads the data, counts, writes and prints; see `tf_ccvae.data.inspection`."""
-    from rich.console import Console
 
     from tf_ccvae.data import inspection, sources
     from tf_ccvae.data.pipeline import hide_labels
     from tf_ccvae.support import figures
+    from tf_ccvae.support.console import plain_console
     from tf_ccvae.support.files import write_json
 
     config = command.config
@@ -85,7 +85,7 @@ def run_command(command: settings.Command, folder: Path) -> None:
     write_json(folder / "inspection.json", results)
     names = [value.name for value in values[: len(sheet)]]
     figures.save(figures.grid(sheet, rows=names, scale=0.75), folder / "contact_sheet.png")
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = plain_console()
     for line in inspection.lines(results):
         console.print(line)
     console.print(f"\nNumbers: {folder / 'inspection.json'}   Pictures: {folder / 'contact_sheet.png'}")

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from tf_ccvae.evaluation.context import Context
 from tf_ccvae.evaluation.intervals import combine
 from tf_ccvae.labels import MISSING, Labels
 
@@ -104,7 +105,7 @@ def _mean(columns: np.ndarray) -> np.ndarray:
     return _ratio(np.nansum(columns, axis=1), np.isfinite(columns).sum(1))
 
 
-def measure(truth: np.ndarray, probabilities: np.ndarray, labels: Labels, seed: int = 0) -> dict[str, Any]:
+def from_arrays(truth: np.ndarray, probabilities: np.ndarray, labels: Labels, seed: int = 0) -> dict[str, Any]:
     """All five measures over labels, with intervals.
 
     Args:
@@ -128,3 +129,12 @@ def measure(truth: np.ndarray, probabilities: np.ndarray, labels: Labels, seed: 
                 table[:, i] = globals()[name](truth[known, i], probabilities[known, i, : label.values], times[:, known])
         result[name] = combine(table[0], table[1:], labels.names)
     return result
+
+
+def measure(context: Context) -> dict[str, Any]:
+    """All five measures of q(y|x) as `exact`, and of q(y|z) as `posterior_mean` for a model that has it."""
+    result = {"exact": from_arrays(context.truth, context.probabilities, context.labels, context.seed)}
+    points = context.model.values_table(context.latents)
+    if points is not None:
+        result["posterior_mean"] = from_arrays(context.truth, np.asarray(points), context.labels, context.seed)
+    return {"classification": result}

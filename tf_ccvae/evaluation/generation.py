@@ -18,9 +18,12 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import pdist
 
+from tf_ccvae.evaluation.context import Context
 from tf_ccvae.evaluation.intervals import label_means
 from tf_ccvae.labels import MISSING, Labels
 
+FEWEST_REAL = 4  # real images, below which distances are left out
+DISTANCES = ("frechet", "frechet_real", "diversity_features", "diversity_pixels")
 FEWEST = 50  # images of a label, below which its distances are left out
 MOST_PAIRS = 500  # images whose pairwise distances are taken
 
@@ -43,7 +46,7 @@ def mean_distance(points: np.ndarray) -> float:
     return float(pdist(points).mean())
 
 
-def measure(
+def from_arrays(
     labels: Labels,
     asked: np.ndarray,
     generated: np.ndarray,
@@ -66,8 +69,14 @@ def measure(
       real: images (n, height, width, channels), uint8.
       real_features: the judge's features of them, (n, features).
       seed: of the halves and the bootstrap.
+
+    With fewer than 4 real images there is no distance of their two halves; then `reason` says so, and only the
+    agreement is measured.
     """
     agreement = label_means((seen == asked).astype(float), asked != MISSING, labels.names, seed)
+    if len(real) < FEWEST_REAL:
+        reason = f"distances need at least {FEWEST_REAL} real images, there are {len(real)}"
+        return {**dict.fromkeys(DISTANCES), "agreement": agreement, "labels": {}, "reason": reason}
     order = np.random.default_rng(seed).permutation(len(real))
     halves = real_features[order[: len(order) // 2]], real_features[order[len(order) // 2 :]]
     result: dict[str, Any] = {
@@ -75,7 +84,7 @@ def measure(
         "frechet_real": frechet(*halves),
         "agreement": agreement,
         "diversity_features": mean_distance(generated_features) / mean_distance(real_features),
-        "diversity_pixels": mean_distance(generated) / mean_distance(real / 255.0),
+        "diversity_pixels": mean_distance(generated) / mean_distance(real[:MOST_PAIRS] / 255.0),
         "labels": {},
     }
     for i, label in enumerate(labels):
@@ -84,6 +93,16 @@ def measure(
             result["labels"][label.name] = {
                 "frechet": frechet(generated_features[of], real_features[there]),
                 "diversity_features": mean_distance(generated_features[of]) / mean_distance(real_features[there]),
-                "diversity_pixels": mean_distance(generated[of]) / mean_distance(real[there] / 255.0),
+                "diversity_pixels": mean_distance(generated[of]) / mean_distance(real[there[:MOST_PAIRS]] / 255.0),
             }
     return result
+
+
+def measure(context: Context) -> dict[str, Any]:
+    """Distances, diversity and agreement, as `generation`."""
+    images, asked, _ = context.generated
+    judge = context.judge
+    seen = judge.features(images), judge.values(images)
+    real = context.images, judge.features(context.images)
+    result = from_arrays(context.labels, asked, images, *seen, context.truth, *real, context.seed)
+    return {"generation": result}

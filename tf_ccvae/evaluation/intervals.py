@@ -13,10 +13,10 @@ DRAWS = 1000
 LEVELS = (2.5, 97.5)
 
 
-def interval(mean: float, draws: np.ndarray) -> dict[str, float]:
-    """`mean`, and as `low` and `high` the 2.5 and 97.5 percentiles of its bootstrap draws."""
-    low, high = np.nanpercentile(draws, LEVELS) if np.isfinite(draws).any() else (np.nan, np.nan)
-    return {"mean": float(mean), "low": float(low), "high": float(high)}
+def interval(mean: float, draws: np.ndarray) -> dict[str, float | None]:
+    """`mean`, and as `low` and `high` the 2.5 and 97.5 percentiles of its bootstrap draws, None without any."""
+    low, high = np.nanpercentile(draws, LEVELS).tolist() if np.isfinite(draws).any() else (None, None)
+    return {"mean": float(mean), "low": low, "high": high}
 
 
 def label_means(
@@ -60,7 +60,7 @@ def combine(means: np.ndarray, draws: np.ndarray, names: Sequence[str]) -> dict[
 
 def resampled(
     statistic: Callable[[np.ndarray], float], examples: int, seed: int = 0, draws: int = 200
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """A statistic of rows with its interval.
 
     Args:

@@ -13,42 +13,79 @@ matrix: mean change of the judge's probability of a column's value when a row's 
   near 1, the rest near 0.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tf_ccvae import interventions
+from tf_ccvae.evaluation.context import Context
 from tf_ccvae.evaluation.intervals import label_means
 from tf_ccvae.evaluation.judge import Judge
 from tf_ccvae.labels import MISSING, Labels
 from tf_ccvae.models.labelled_vae import LabelledVAE
 
 
-def edit_probabilities(model: LabelledVAE, latents: np.ndarray, judge: Judge, mode: str = "transport") -> np.ndarray:
-    """The judge's probabilities after every edit: float32 (n, labels set, values set, labels, values); NaN as padding.
+class Edits(NamedTuple):
+    """What the judge sees after each edit of each image.
+
+    value: the most probable value of the label that was set, int64 (n, labels set, values set).
+    change: total variation from the judge's probabilities of the original, (n, labels set, values set, labels).
+    mean: the judge's probabilities, mean over images, float64 (labels set, values set, labels, values).
+
+    What a label without such a value would have is 0, 0 and NaN.
+    """
+
+    value: np.ndarray
+    change: np.ndarray
+    mean: np.ndarray
+
+
+def look_at(edited: Callable[[int, int], np.ndarray], labels: Labels, original: np.ndarray) -> Edits:
+    """Summarises edits one after the other, so that memory holds the probabilities of one edit at a time.
+
+    Args:
+      edited: the judge's probabilities after label i is set to value v in every image, (n, labels, values).
+      labels: what the labels are.
+      original: the judge's probabilities for the images, (n, labels, values).
+    """
+    shape = (len(labels), labels.values)
+    value = np.zeros((len(original), *shape), np.int64)
+    change = np.zeros((len(original), *shape, len(labels)), original.dtype)
+    mean = np.full((*shape, *shape), np.nan)
+    for i, label in enumerate(labels):
+        for v in range(label.values):
+            seen = edited(i, v)
+            value[:, i, v] = seen[:, i].argmax(-1)
+            change[:, i, v] = 0.5 * np.abs(seen - original).sum(-1)
+            mean[i, v] = seen.mean(axis=0, dtype=np.float64)
+    return Edits(value, change, mean)
+
+
+def edit_probabilities(
+    model: LabelledVAE, latents: np.ndarray, judge: Judge, label: int, value: int, mode: str = "transport"
+) -> np.ndarray:
+    """The judge's probabilities after one label is set to a value in every image: float32 (n, labels, values).
 
     Args:
       model: whose interventions these are.
       latents: of the images, (n, D).
       judge: who looks.
+      label: position of the label.
+      value: of the label.
       mode: how labels are set.
     """
-    labels = model.labels
-    result = np.full((len(latents), len(labels), labels.values, len(labels), labels.values), np.nan, np.float32)
-    for i, label in enumerate(labels):
-        asked = np.arange(len(labels)) == i
-        for value in range(label.values):
-            edited = interventions.set_values(model, latents, np.where(asked, value, MISSING), asked, mode)
-            result[:, i, value] = judge.probabilities(interventions.decode(model, edited))
-    return result
+    asked = np.arange(len(model.labels)) == label
+    edited = interventions.set_values(model, latents, np.where(asked, value, MISSING), asked, mode)
+    return judge.probabilities(interventions.decode(model, edited))
 
 
-def measure(
+def from_arrays(
     labels: Labels,
     truth: np.ndarray,
     original: np.ndarray,
     rebuilt: np.ndarray,
-    edited: np.ndarray,
+    edits: Edits,
     incompatible: np.ndarray,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -58,7 +95,7 @@ def measure(
       labels: what the labels are.
       truth: integer (n, labels), `MISSING` where not known; there the judge's reading of the original counts.
       original, rebuilt: the judge's probabilities for the images and their reconstructions, (n, labels, values).
-      edited: for every edit, (n, labels set, values set, labels, values), as `edit_probabilities` returns.
+      edits: what the judge sees after every edit, as `look_at` returns it.
       incompatible: (labels, values, labels, values), 1 where two values exclude each other.
       seed: of the bootstrap over images.
     """
@@ -67,26 +104,25 @@ def measure(
     values = np.array([x.values for x in labels])
     changes = np.arange(labels.values) != current[..., None]  # (n, labels, values set)
     changes &= np.arange(labels.values) < values[:, None]
-    seen = np.stack([edited[:, i, :, i].argmax(-1) for i in range(count)], axis=1)  # (n, labels, values set)
-    right = seen == np.arange(labels.values)
+    right = edits.value == np.arange(labels.values)
     # A value that few images lack counts as much as one that most of them lack.
     share = changes / np.maximum(changes.sum(axis=0, keepdims=True), 1)
     weight = share.sum(-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         success = np.where(weight > 0, (share * right).sum(-1) / weight, 0.0)
 
-    distance = 0.5 * np.abs(edited - original[:, None, None]).sum(-1)  # total variation, (n, i, v, j)
     plain = 0.5 * np.abs(rebuilt - original).sum(-1)[:, None, None]
-    excess = np.nan_to_num(distance - plain)
+    there = np.arange(labels.values) < values[:, None]  # (labels, values set)
+    excess = np.where(there[..., None], edits.change - plain, 0)  # (n, i, v, j)
     others = ~np.eye(count, dtype=bool)
     related = incompatible.any(axis=(1, 3))
-    edits = changes.astype(float)
+    changed = changes.astype(float)
 
     def over_others(pairs: np.ndarray) -> dict[str, Any]:
         per_edit = np.einsum("nivj,ij->niv", excess, pairs) / np.maximum(pairs.sum(1), 1)[None, :, None]
         with np.errstate(invalid="ignore", divide="ignore"):
-            change = np.where(edits.sum(-1) > 0, (edits * per_edit).sum(-1) / edits.sum(-1), 0.0)
-        return label_means(change, edits.sum(-1) * pairs.any(1), labels.names, seed)
+            change = np.where(changed.sum(-1) > 0, (changed * per_edit).sum(-1) / changed.sum(-1), 0.0)
+        return label_means(change, changed.sum(-1) * pairs.any(1), labels.names, seed)
 
     selectivity = over_others(others)
     selectivity["unrelated"] = over_others(others & ~related)["mean"]
@@ -94,7 +130,7 @@ def measure(
     return {
         "set_success": label_means(success, weight, labels.names, seed),
         "selectivity": selectivity,
-        "matrix": matrix(labels, rebuilt, edited),
+        "matrix": matrix(labels, rebuilt, edits.mean),
     }
 
 
@@ -107,13 +143,26 @@ def cells(labels: Labels) -> list[tuple[int, int, str]]:
     return found
 
 
-def matrix(labels: Labels, rebuilt: np.ndarray, edited: np.ndarray) -> dict[str, Any]:
+def matrix(labels: Labels, rebuilt: np.ndarray, mean: np.ndarray) -> dict[str, Any]:
     """`names` of rows and columns and `values` (rows, columns)."""
     places = cells(labels)
     values = np.zeros((len(places), len(places)))
-    mean, plain = edited.mean(axis=0, dtype=np.float64), rebuilt.mean(axis=0, dtype=np.float64)
+    plain = rebuilt.mean(axis=0, dtype=np.float64)
     for row, (i, v, _) in enumerate(places):
         before = mean[i, 0] if labels.items[i].binary else plain
         for column, (j, w, _) in enumerate(places):
             values[row, column] = mean[i, v, j, w] - before[j, w]
     return {"names": [name for *_, name in places], "values": values.round(5).tolist()}
+
+
+def measure(context: Context) -> dict[str, Any]:
+    """`set_success`, `selectivity` and `intervention_matrix`."""
+
+    def edited(label: int, value: int) -> np.ndarray:
+        return edit_probabilities(context.model, context.latents, context.judge, label, value)
+
+    edits = look_at(edited, context.labels, context.seen)
+    arrays = (context.truth, context.seen, context.seen_rebuilt, edits, context.incompatible)
+    effect = from_arrays(context.labels, *arrays, context.seed)
+    matrix_of_edits = effect.pop("matrix")
+    return {**effect, "intervention_matrix": matrix_of_edits}

@@ -197,6 +197,9 @@ def accuracy(judge: Judge, split: Split) -> dict[str, Any]:
             result["factors"][name] = float((seen.argmax(1) == truth[:, 0]).mean())
         else:
             there = np.isfinite(truth).all(1)
+            if not there.any():
+                result["factors"][name] = None
+                continue
             spread = np.square(truth[there] - truth[there].mean(0)).sum()
             result["factors"][name] = float(1 - np.square(seen - truth)[there].sum() / max(spread, 1e-12))
     return result

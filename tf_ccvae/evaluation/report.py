@@ -1,9 +1,7 @@
 """The report as one HTML file that holds everything it shows, and as figures."""
 
 import base64
-import io
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import numpy as np
@@ -25,26 +23,27 @@ HEADLINES = (  # key, name, which way is better, what it means
 
 def draw(evaluation: Evaluation, labels: Labels) -> dict[str, Figure]:
     """All figures by name."""
-    results, pictures = evaluation
-    values = max(min(labels.values, 5), 2)
-    edited = ["off", "on"] if labels.values == 2 else [f"value {v}" for v in range(values)]
-    drawn = {
-        "reconstructions": figures.grid(pictures["reconstructions"], ("image", "reconstruction")),
-        "edits": figures.grid(pictures["edits"], labels.names, ("image", "rebuilt", *edited)),
-        "samples": figures.grid(pictures["samples"]),
-    }
-    if "variations" in pictures:
-        columns = ("image", *(f"draw {i + 1}" for i in range(pictures["variations"].shape[1] - 1)))
-        drawn["variations"] = figures.grid(pictures["variations"], labels.names, columns)
+    results = evaluation.results
+    drawn = {name: figures.grid(*sheet) for name, sheet in evaluation.pictures.items()}
     matrix = results["intervention_matrix"]
-    drawn["intervention_matrix"] = figures.heat_map(
-        np.array(matrix["values"]), matrix["names"], matrix["names"], "mean change of the judge's probability", 1.0
-    )
-    information = results["separation"]["mutual_information"]
-    table = np.array(information["values"], float)
-    drawn["mutual_information"] = figures.heat_map(
-        table, information["latents"], information["labels"], "mutual information (nats)", np.log(2), both_signs=False
-    )
+    if matrix.get("names"):
+        drawn["intervention_matrix"] = figures.heat_map(
+            np.array(matrix["values"], float),
+            matrix["names"],
+            matrix["names"],
+            "mean change of the judge's probability",
+            1.0,
+        )
+    information = results["separation"].get("mutual_information", {"labels": []})
+    if information["labels"]:
+        drawn["mutual_information"] = figures.heat_map(
+            np.array(information["values"], float),
+            information["latents"],
+            information["labels"],
+            "mutual information (nats)",
+            np.log(2),
+            both_signs=False,
+        )
     capture = results["within_label_capture"]["labels"]
     if capture:
         series = {
@@ -71,7 +70,7 @@ def write(evaluation: Evaluation, labels: Labels, name: str, folder: Path, page:
     for title, figure in drawn.items():
         figures.save(figure, folder / f"{title}.png")
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.ChainableUndefined
     )
     environment.filters["number"] = number
     text = environment.get_template("report.html.jinja").render(
@@ -85,12 +84,12 @@ def write(evaluation: Evaluation, labels: Labels, name: str, folder: Path, page:
     write_text(page, text)
 
 
-def number(value: Any, digits: int = 3) -> str:
+def number(value: float | jinja2.Undefined | None, digits: int = 3) -> str:
     """A number for a table; a dash where there is none."""
-    return "-" if value is None or not np.isfinite(value) else f"{value:,.{digits}f}"
+    if value is None or isinstance(value, jinja2.Undefined) or not np.isfinite(value):
+        return "-"
+    return f"{value:,.{digits}f}"
 
 
 def _as_data(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return base64.b64encode(buffer.getvalue()).decode()
+    return base64.b64encode(figures.png(figure)).decode()

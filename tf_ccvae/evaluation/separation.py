@@ -23,6 +23,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from tf_ccvae.evaluation.context import Context
 from tf_ccvae.labels import MISSING, Labels
 
 NEIGHBOURS = 3
@@ -68,7 +69,7 @@ def probe(style: np.ndarray, values: np.ndarray, seed: int = 0) -> float:
     return float(np.mean([roc_auc_score(values == kind, shares[:, k]) for k, kind in enumerate(kinds)]))
 
 
-def measure(
+def from_arrays(
     characteristic: np.ndarray, style: np.ndarray, truth: np.ndarray, labels: Labels, seed: int = 0
 ) -> dict[str, Any]:
     """The matrix of mutual information, the gap and the style probe.
@@ -102,3 +103,9 @@ def measure(
         "gap": {"mean": float(np.mean(list(gaps.values()))) if gaps else None, "labels": gaps},
         "style_auroc": {"mean": float(np.mean(list(probes.values()))) if probes else None, "labels": probes},
     }
+
+
+def measure(context: Context) -> dict[str, Any]:
+    """The matrix, the gap and the style probe, as `separation`."""
+    arrays = (context.characteristic, context.style, context.truth)
+    return {"separation": from_arrays(*arrays, context.labels, context.seed)}

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tf_ccvae import interventions
+from tf_ccvae.evaluation.context import Context
 from tf_ccvae.evaluation.intervals import label_means
 from tf_ccvae.evaluation.judge import Judge
 from tf_ccvae.labels import MISSING, Labels
@@ -46,7 +47,7 @@ def swapped_values(model: LabelledVAE, latents: np.ndarray, donors: np.ndarray, 
     return seen
 
 
-def measure(
+def from_arrays(
     labels: Labels, truth: np.ndarray, donors: np.ndarray, seen: np.ndarray, incompatible: np.ndarray, seed: int = 0
 ) -> dict[str, Any]:
     """`swap_success`, `arrived` and `kept`, with intervals.
@@ -65,8 +66,8 @@ def measure(
     arrived = np.stack([seen[:, i, i] == carried[:, i] for i in range(count)], axis=1) if count else done
     kept = np.zeros(truth.shape)
     for i in range(count):
-        clash = incompatible[i][np.maximum(carried[:, i], 0)]  # (n, labels, values)
-        own = np.take_along_axis(clash, np.maximum(truth, 0)[..., None], axis=2)[..., 0] > 0
+        values, own_values = np.maximum(carried[:, i], 0), np.maximum(truth, 0)
+        own = incompatible[i, values[:, None], np.arange(count), own_values] > 0  # (n, labels)
         counts = (truth != MISSING) & ~own
         counts[:, i] = False
         same = (seen[:, i] == truth) & counts
@@ -76,3 +77,11 @@ def measure(
         "arrived": label_means(arrived.astype(float), done, labels.names, seed),
         "kept": label_means(kept, done, labels.names, seed),
     }
+
+
+def measure(context: Context) -> dict[str, Any]:
+    """`swap_success`, and as `swap` its two parts."""
+    donors = choose_donors(context.truth, context.seed)
+    seen = swapped_values(context.model, context.latents, donors, context.judge)
+    swaps = from_arrays(context.labels, context.truth, donors, seen, context.incompatible, context.seed)
+    return {"swap_success": swaps.pop("swap_success"), "swap": swaps}

@@ -27,6 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tf_ccvae import interventions
+from tf_ccvae.evaluation.context import Context
 from tf_ccvae.evaluation.intervals import combine
 from tf_ccvae.evaluation.judge import Judge
 from tf_ccvae.models.labelled_vae import LabelledVAE
@@ -159,7 +160,7 @@ def _summary(labels: list[_Label], score: str, more: tuple[str, ...] = ()) -> di
     return result
 
 
-def measure(
+def from_arrays(
     characteristic: np.ndarray,
     style: np.ndarray,
     truth: np.ndarray,
@@ -274,3 +275,24 @@ def after_swap(
         if found:
             labels.append(_Label(name, found, np.mean(sampled, axis=0)))
     return _summary(labels, "donor")
+
+
+def measure(context: Context) -> dict[str, Any]:
+    """What the latents hold, as `within_label_capture`."""
+    result = from_arrays(
+        context.characteristic,
+        context.style,
+        context.truth,
+        context.part.factors,
+        context.label_factors,
+        dict(zip(context.labels.names, context.labels.slices, strict=True)),
+        {name: i for i, name in enumerate(context.labels.names)},
+        context.seed,
+    )
+    return {"within_label_capture": result}
+
+
+def measure_swaps(context: Context) -> dict[str, Any]:
+    """Whether the donor's variant arrives, as `within_label_swap`."""
+    arrays = (context.latents, context.judge, context.truth, context.part.factors, context.label_factors)
+    return {"within_label_swap": after_swap(context.model, *arrays, context.seed)}

@@ -3,6 +3,7 @@
 With several replicas each of them holds the sums over all, so that any of them can be read by itself.
 """
 
+import math
 from typing import Any
 
 import keras
@@ -44,6 +45,8 @@ class Sum(keras.metrics.Metric):
 class LabelCounts(keras.metrics.Metric):
     """How often label i has value t and is predicted as p, over the observed labels.
 
+    Measures of what was never observed are NaN; they enter no mean.
+
     Args:
       labels: what the labels are.
     """
@@ -73,41 +76,53 @@ class LabelCounts(keras.metrics.Metric):
         return measures
 
     def accuracy(self) -> Any:
-        """Share of right predictions among all observed labels."""
-        right = tf.reduce_sum(tf.linalg.diag_part(self.counts))
-        return tf.math.divide_no_nan(right, tf.reduce_sum(self.counts))
+        """Share of right predictions among all observed labels; NaN if none was observed."""
+        return _ratio(tf.reduce_sum(tf.linalg.diag_part(self.counts)), tf.reduce_sum(self.counts))
 
     def balanced_accuracy(self) -> Any:
         """Mean over labels of the mean over values of the share found; what never occurs is left out."""
-        occurs = tf.cast(tf.reduce_sum(self.counts, axis=[1, 2]) > 0, tf.float32)
-        return tf.math.divide_no_nan(tf.reduce_sum(self._balanced()), tf.reduce_sum(occurs))
+        occurs = tf.reduce_sum(self.counts, axis=[1, 2]) > 0
+        balanced = tf.where(occurs, self._balanced(), 0.0)
+        return _ratio(tf.reduce_sum(balanced), tf.reduce_sum(tf.cast(occurs, tf.float32)))
 
     def _right(self) -> tf.Tensor:
-        """Accuracy of each label, (labels,)."""
-        return tf.math.divide_no_nan(
-            tf.reduce_sum(tf.linalg.diag_part(self.counts), axis=1), tf.reduce_sum(self.counts, axis=[1, 2])
-        )
+        """Accuracy of each label, (labels,); NaN where none was observed."""
+        return _ratio(tf.reduce_sum(tf.linalg.diag_part(self.counts), axis=1), tf.reduce_sum(self.counts, axis=[1, 2]))
 
     def _balanced(self) -> tf.Tensor:
-        """Balanced accuracy of each label, (labels,)."""
+        """Balanced accuracy of each label, (labels,); NaN where none was observed."""
         total = tf.reduce_sum(self.counts, axis=2)  # (labels, values)
         found = tf.math.divide_no_nan(tf.linalg.diag_part(self.counts), total)
         seen = tf.cast(total > 0, tf.float32)
-        return tf.math.divide_no_nan(tf.reduce_sum(found, axis=1), tf.reduce_sum(seen, axis=1))
+        return _ratio(tf.reduce_sum(found, axis=1), tf.reduce_sum(seen, axis=1))
 
-    def per_label(self) -> dict[str, dict[str, float]]:
-        """For each label: accuracy, balanced accuracy, share of the most frequent value, number of examples."""
+    def per_label(self) -> dict[str, dict[str, float | None]]:
+        """For each label: accuracy, balanced accuracy, share of the most frequent value, number of examples.
+
+        What is not known for want of examples is None.
+        """
         total = np.asarray(self.counts, np.float64).sum(2)
         right, balanced = np.asarray(self._right()), np.asarray(self._balanced())
         return {
             label.name: {
-                "accuracy": float(right[i]),
-                "balanced_accuracy": float(balanced[i]),
-                "majority": float(total[i].max() / max(total[i].sum(), 1)),
+                "accuracy": number_or_none(right[i]),
+                "balanced_accuracy": number_or_none(balanced[i]),
+                "majority": float(total[i].max() / total[i].sum()) if total[i].any() else None,
                 "examples": int(total[i].sum()),
             }
             for i, label in enumerate(self.labels)
         }
+
+
+def number_or_none(value: Any) -> float | None:
+    """A measure for a file: None where it is not known, which is NaN in tensors."""
+    number = float(value)
+    return None if math.isnan(number) else number
+
+
+def _ratio(part: tf.Tensor, whole: tf.Tensor) -> tf.Tensor:
+    """part / whole; NaN where the whole is 0."""
+    return tf.where(whole > 0, tf.math.divide_no_nan(part, whole), np.nan)
 
 
 def predicted_values(log_marginals: Any, labels: Labels) -> tf.Tensor:

@@ -1,5 +1,6 @@
 """p(y), and which values of labels exclude each other, from the training labels."""
 
+import itertools
 from typing import Any
 
 import keras
@@ -61,7 +62,9 @@ def observed_frequencies(values: np.ndarray, labels: Labels, smoothing: float = 
       float64 (labels, values); padding is 0.
     """
     mask = value_mask(labels)
-    counts = np.stack([(values == v).sum(0) for v in range(labels.values)], axis=1) + smoothing
+    known = [column[column >= 0] for column in values.T]
+    counts = np.array([np.bincount(column, minlength=labels.values) for column in known], float) + smoothing
+    counts = counts.reshape(mask.shape)
     counts = np.where(mask, counts, 0.0)
     return counts / counts.sum(1, keepdims=True)
 
@@ -70,7 +73,8 @@ def incompatible_values(values: np.ndarray, labels: Labels, expected: float = 20
     """Which values of two labels exclude each other, by the training labels: blond and brown hair, say.
 
     Two values do if independence would let them meet at least `expected` times, and they meet at most `share` times as
-    often as that, among the examples on which both labels are known.
+    often as that, among the examples on which both labels are known. Labels are counted two by two, so that memory
+    beyond the result grows by the number of examples and by the values of two labels alone.
 
     Args:
       values: integer (examples, labels), negative where missing.
@@ -81,12 +85,14 @@ def incompatible_values(values: np.ndarray, labels: Labels, expected: float = 20
     Returns:
       float32 (labels, values, labels, values), symmetric: 1 where they exclude each other, else 0.
     """
-    table = np.stack([(values == v) for v in range(labels.values)], axis=2).astype(np.float64)  # (n, L, V)
-    known = table.sum(2)
-    meet = np.einsum("niv,njw->ivjw", table, table, optimize=True)
-    first = np.einsum("niv,nj->ivj", table, known, optimize=True)
-    both = np.einsum("ni,nj->ij", known, known, optimize=True)
-    chance = first[:, :, :, None] * first.transpose(2, 0, 1)[:, None] / np.maximum(both, 1)[:, None, :, None]
-    excluded = (chance >= expected) & (meet <= share * chance)
-    excluded[np.arange(len(labels)), :, np.arange(len(labels))] = False
-    return excluded.astype(np.float32)
+    excluded = np.zeros((len(labels), labels.values, len(labels), labels.values), np.float32)
+    for i, j in itertools.combinations(range(len(labels)), 2):
+        known = (values[:, i] >= 0) & (values[:, j] >= 0)
+        sizes = labels.items[i].values, labels.items[j].values
+        pairs = values[known, i].astype(np.int64) * sizes[1] + values[known, j]
+        meet = np.bincount(pairs, minlength=sizes[0] * sizes[1]).reshape(sizes)
+        chance = meet.sum(1)[:, None] * meet.sum(0) / max(len(pairs), 1)
+        clash = (chance >= expected) & (meet <= share * chance)
+        excluded[i, : sizes[0], j, : sizes[1]] = clash
+        excluded[j, : sizes[1], i, : sizes[0]] = clash.T
+    return excluded

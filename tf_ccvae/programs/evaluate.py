@@ -24,6 +24,11 @@ def parser() -> Parser:
     made.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default: 0)")
     made.add_argument("--generated", type=int, default=2000, help="images generated for distances (default: 2000)")
     add_places(made)
+    made.add_argument(
+        "--examples",
+        type=int,
+        help="images of the split to look at, drawn by the seed (default: all)",
+    )
     return made
 
 
@@ -34,17 +39,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_command(arguments: argparse.Namespace) -> int:
     """Loads run, data and judge, measures, writes; see `tf_ccvae.evaluation`."""
-    from rich.console import Console
-
     from tf_ccvae.evaluation import judge as judges
     from tf_ccvae.evaluation import report as page
     from tf_ccvae.evaluation import suite
+    from tf_ccvae.evaluation.context import Context
+    from tf_ccvae.support.console import plain_console
     from tf_ccvae.support.files import write_json
     from tf_ccvae.training import run_directory
 
+    if arguments.examples is not None and arguments.examples < 1:
+        raise ConfigError("--examples: must be at least 1")
     if arguments.generated < 24:
         raise ConfigError("--generated: must be at least 24")
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     started = time.monotonic()
     try:
         run, model = run_directory.load(arguments.run)
@@ -55,15 +62,10 @@ def run_command(arguments: argparse.Namespace) -> int:
         folder = arguments.judge or run.path / "judge"
         with console.status("judge: training on real images, once") as status:
             judge = judges.cached(dataset, folder)
-            evaluation = suite.evaluate(
-                model,
-                dataset,
-                judge,
-                arguments.split,
-                arguments.seed,
-                arguments.generated,
-                report=lambda what: status.update(f"measuring: {what}"),
+            context = Context(
+                model, dataset, judge, arguments.split, arguments.seed, arguments.generated, arguments.examples
             )
+            evaluation = suite.evaluate(context, lambda what: status.update(f"measuring: {what}"))
             page.write(evaluation, model.labels, run.path.name, run.figures / "evaluation", run.path / "report.html")
             write_json(run.path / "evaluation.json", evaluation.results)
     except OSError as error:
@@ -74,6 +76,8 @@ def run_command(arguments: argparse.Namespace) -> int:
             console.print(
                 f"{name:21} {row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})  {better} is better: {what}"
             )
+    for part, reason in evaluation.results.get("not_measured", {}).items():
+        console.print(f"not measured: {part}: {reason}")
     console.print(
         f"Report: {run.path / 'report.html'}   Numbers: {run.path / 'evaluation.json'}   "
         f"{time.monotonic() - started:.0f} s"

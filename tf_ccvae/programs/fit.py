@@ -123,9 +123,8 @@ def prepare_job(command: settings.Command) -> Job:
     Raises:
       ConfigError, DataError, RunError: settings, data or run directory cannot be used.
     """
-    from rich.console import Console
-
     from tf_ccvae.data import sources
+    from tf_ccvae.support.console import plain_console
     from tf_ccvae.training import run_directory, strategies, tracking
 
     config = command.config
@@ -135,7 +134,7 @@ def prepare_job(command: settings.Command) -> Job:
     tracking.check(config)
     started = time.monotonic()
     devices = strategies.make(config.strategy)
-    console = Console(highlight=False, soft_wrap=True, markup=False, quiet=not devices.chief)
+    console = plain_console(quiet=not devices.chief)
     dataset = sources.load(config.data, config.seed, progress=devices.chief)
     command = dataclasses.replace(command, config=sources.settled(config, dataset))
     config = command.config

@@ -169,6 +169,11 @@ def trainer(to: Path, objective: str, data: dict[str, Any], report: Callable[[st
             report(f"trial {name}: {error}")
             raise FailedTrialError(str(error)) from error
         state = run.state()
-        return float(state.history[state.best_epoch - 1][objective])
+        value = state.history[state.best_epoch - 1][objective]
+        if value is None:
+            reason = f"{objective} is not known: no validation example has a label for it"
+            report(f"trial {name}: {reason}; choose another objective")
+            raise FailedTrialError(reason)
+        return value
 
     return train

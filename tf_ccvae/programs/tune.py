@@ -9,6 +9,7 @@ on by the same command with the same folder.
 import argparse
 import importlib.util
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,8 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace, fixed: list[str]) -> int:
     """Checks everything, searches, prints the best trials."""
-    from rich.console import Console
     from rich.table import Table
+
+    from tf_ccvae.support.console import plain_console
 
     file = arguments.sweep
     sweep = read_sweep(file)
@@ -62,11 +64,11 @@ def run(arguments: argparse.Namespace, fixed: list[str]) -> int:
     check_objective(sweep.objective, load(base, data).labels.names)
     to = arguments.to or new_folder(Path("runs"), file.stem)
     remember(sweep, fixed, to)
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     try:
         tuner = search(sweep, fixed, to, trainer(to, sweep.objective, data, console.print), console.print)
     except KeyboardInterrupt:
-        console.print(f"Stopped. Go on by the same command with --to {to}")
+        console.print(f"Stopped. Go on by the same command with --to {shlex.quote(str(to))}")
         return INTERRUPTED
     ranked = ranking(sweep, tuner.oracle)
     if not ranked:
@@ -78,7 +80,7 @@ def run(arguments: argparse.Namespace, fixed: list[str]) -> int:
         table.add_row(trial.trial_id, f"{trial.score:.5g}", *values)
     console.print(table)
     console.print(f"All trials: {to / 'results.csv'}. Train by the best settings:")
-    console.print(f"python -m tf_ccvae.fit --config {to / 'best.yaml'}")
+    console.print(f"python -m tf_ccvae.fit --config {shlex.quote(str(to / 'best.yaml'))}")
     return 0
 
 

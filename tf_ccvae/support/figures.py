@@ -1,7 +1,10 @@
-"""Figures: image grids and curves, written as PNG without a display."""
+"""Figures: image grids and curves, written as PNG without a display. Names are drawn as they are."""
 
+import io
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import matplotlib
 import numpy as np
@@ -9,8 +12,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tf_ccvae.support.files import replacing
+from tf_ccvae.support.fonts import columns_of, plain_text
 
 
+def _figure(width: float, height: float, layout: Literal["constrained"] | None = None) -> Figure:
+    """An empty figure, its size in inches, that needs no display."""
+    figure = Figure(figsize=(width, height), dpi=96, layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+@plain_text
 def grid(
     images: np.ndarray, rows: Sequence[str] = (), columns: Sequence[str] = (), title: str = "", scale: float = 1.5
 ) -> Figure:
@@ -22,8 +34,14 @@ def grid(
       columns: a name for each column, or none.
       title: above everything.
       scale: points per pixel of an image.
+
+    Raises:
+      ValueError: there are names, but not one for each row or column.
     """
     count_rows, count_columns, height, width, channels = images.shape
+    for what, names, count in (("rows", rows, count_rows), ("columns", columns, count_columns)):
+        if len(names) not in (0, count):
+            raise ValueError(f"{count} {what} of images have {len(names)} names")
     pixels = images if images.dtype == np.uint8 else (np.clip(images, 0, 1) * 255).round().astype(np.uint8)
     gap = 2
     sheet = np.full((count_rows * (height + gap) - gap, count_columns * (width + gap) - gap, channels), 255, np.uint8)
@@ -31,11 +49,10 @@ def grid(
         for j in range(count_columns):
             top, left = i * (height + gap), j * (width + gap)
             sheet[top : top + height, left : left + width] = pixels[i, j]
-    margin = 10 + 6.2 * max((len(name) for name in rows), default=0)  # points
+    margin = 10 + 6.2 * max((columns_of(name) for name in rows), default=0)  # points
     head = 10 + 14 * bool(title) + 12 * bool(columns)
     size = (sheet.shape[1] * scale + margin + 10, sheet.shape[0] * scale + head + 10)
-    figure = Figure(figsize=(size[0] / 72, size[1] / 72), dpi=96)
-    FigureCanvasAgg(figure)
+    figure = _figure(size[0] / 72, size[1] / 72)
     axes = figure.add_axes(
         (margin / size[0], 10 / size[1], sheet.shape[1] * scale / size[0], sheet.shape[0] * scale / size[1])
     )
@@ -51,19 +68,20 @@ def grid(
     return figure
 
 
-def curves(history: Sequence[dict[str, float]], panels: Mapping[str, Sequence[str]]) -> Figure:
+@plain_text
+def curves(history: Sequence[Mapping[str, float | None]], panels: Mapping[str, Sequence[str]]) -> Figure:
     """Measures over epochs, one panel for each group.
 
     Args:
-      history: one dict per epoch with `epoch` and the measures.
+      history: one dict per epoch with `epoch` and the measures, None where one is not known.
       panels: title to the names of the measures in that panel.
     """
-    figure = Figure(figsize=(4 * len(panels), 3.2), dpi=96, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(4 * len(panels), 3.2, "constrained")
     for axes, (title, names) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
         for name in names:
             label = name.removeprefix("validation_").replace("_", " ")
-            axes.plot([row["epoch"] for row in history], [row[name] for row in history], marker=".", label=label)
+            values = [np.nan if row[name] is None else row[name] for row in history]
+            axes.plot([row["epoch"] for row in history], values, marker=".", label=label)
         axes.set_title(title, fontsize=11)
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.3)
@@ -71,6 +89,7 @@ def curves(history: Sequence[dict[str, float]], panels: Mapping[str, Sequence[st
     return figure
 
 
+@plain_text
 def heat_map(
     values: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str, limit: float, both_signs: bool = True
 ) -> Figure:
@@ -83,9 +102,7 @@ def heat_map(
       limit: value of the strongest colour.
       both_signs: whether negative values have a colour of their own.
     """
-    size = (2.4 + 0.42 * len(columns), 1.8 + 0.36 * len(rows))
-    figure = Figure(figsize=size, dpi=96, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(2.4 + 0.42 * len(columns), 1.8 + 0.36 * len(rows), "constrained")
     axes = figure.subplots()
     low = -limit if both_signs else 0.0
     axes.imshow(values, cmap="RdBu" if both_signs else "Blues", vmin=low, vmax=limit, aspect="auto")
@@ -102,6 +119,7 @@ def heat_map(
     return figure
 
 
+@plain_text
 def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], title: str) -> Figure:
     """Horizontal bars, one group for each name and one bar in it for each series.
 
@@ -110,8 +128,7 @@ def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], title: st
       series: name to one value per group.
       title: above everything.
     """
-    figure = Figure(figsize=(6.4, 0.8 + 0.32 * len(groups)), dpi=96, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(6.4, 0.8 + 0.32 * len(groups), "constrained")
     axes = figure.subplots()
     height = 0.8 / max(len(series), 1)
     for k, (name, values) in enumerate(series.items()):
@@ -130,7 +147,16 @@ def heat_colours(values: np.ndarray, limit: float | None = None) -> np.ndarray:
     return matplotlib.colormaps["inferno"](values / max(limit, 1e-12))[..., :3].astype(np.float32)
 
 
+def png(figure: Figure) -> bytes:
+    """A figure as the content of a PNG file."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # said once, by `fonts`
+        figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
 def save(figure: Figure, path: Path) -> None:
     """Writes a figure as PNG."""
     with replacing(path) as beside:
-        figure.savefig(beside, format="png")
+        beside.write_bytes(png(figure))

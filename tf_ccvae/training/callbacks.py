@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tf_ccvae.models.counting import number_or_none
 from tf_ccvae.training.measures import MEASURES
 from tf_ccvae.training.run_directory import Run, State
 from tf_ccvae.training.strategies import ONE, Devices
@@ -38,7 +39,7 @@ class Checkpoints(keras.callbacks.Callback):
         run: Run,
         state: State,
         patience: int | None,
-        report: Callable[[dict[str, float]], None],
+        report: Callable[[dict[str, float | None]], None],
         devices: Devices = ONE,
     ):
         super().__init__()
@@ -55,16 +56,19 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = logs or {}
-        row = {"epoch": epoch + 1, "loss": float(logs["loss"])}
+        row: dict[str, float | None] = {"epoch": epoch + 1}
+        loss, bound = float(logs["loss"]), float(logs["val_bound"])
+        row["loss"] = loss
         per_label = [f"{name}_{label}" for label in self.model.labels.names for name in MEASURES[-2:]]
-        row.update({f"validation_{name}": float(logs[f"val_{name}"]) for name in (*MEASURES, *per_label)})
+        row.update({f"validation_{name}": number_or_none(logs[f"val_{name}"]) for name in (*MEASURES, *per_label)})
         row["seconds"] = round(time.monotonic() - self.started, 2)
         history = (*self.state.history, row)
-        if not (np.isfinite(row["loss"]) and np.isfinite(row["validation_bound"])):
+        bounds = [x["validation_bound"] for x in history if x["validation_bound"] is not None]
+        if not (np.isfinite(loss) and np.isfinite(bound)):
             self.model.stop_training = True
             self.diverged = True
             return
-        self.state = State(epoch + 1, int(np.argmax([r["validation_bound"] for r in history])) + 1, history)
+        self.state = State(epoch + 1, int(np.argmax(bounds)) + 1, history)
         if self.devices.chief:
             self.run.save_checkpoint(self.model, self.state)
         self.devices.wait()

@@ -28,7 +28,7 @@ def train(
     config: Config,
     dataset: Dataset,
     run: Run,
-    report: Callable[[dict[str, float]], None] = lambda row: None,
+    report: Callable[[dict[str, float | None]], None] = lambda row: None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     devices: Devices = ONE,
 ) -> Trained:

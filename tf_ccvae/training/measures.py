@@ -4,6 +4,7 @@ from typing import Any
 
 from tf_ccvae.data.dataset import Split
 from tf_ccvae.data.pipeline import evaluation_batches
+from tf_ccvae.models.counting import number_or_none
 from tf_ccvae.models.labelled_vae import LabelledVAE
 
 EVALUATION_BATCH = 200
@@ -23,11 +24,12 @@ MEASURES = (
 def measure(model: LabelledVAE, split: Split) -> dict[str, Any]:
     """All measures over a split, counted exactly; `labels` holds those of each label.
 
-    Terms are in nats per image, the error in pixels of [0, 1].
+    Terms are in nats per image, the error in pixels of [0, 1]. What is not known is None: the accuracy where no example
+    has a label.
     """
     if not model.compiled:
         model.compile(jit_compile=False)
     logs = model.evaluate(evaluation_batches(split, EVALUATION_BATCH), verbose=0, return_dict=True)
-    results: dict[str, Any] = {name: float(logs[name]) for name in MEASURES}
+    results: dict[str, Any] = {name: number_or_none(logs[name]) for name in MEASURES}
     results["labels"] = model.label_counts.per_label()
     return results

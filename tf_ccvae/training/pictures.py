@@ -29,8 +29,10 @@ def draw(model: LabelledVAE, dataset: Dataset, run: Run) -> None:
             interventions.traverse(model, images[_example(dataset, i), None], label.name, 0, label.values - 1, STEPS)[0]
             for i, label in enumerate(model.labels)
         ]
-        columns = ["off", *[""] * (STEPS - 2), "on"]
-        sheet = figures.grid(np.stack(rows), rows=model.labels.names, columns=columns)
+        binary = all(label.binary for label in model.labels)
+        names = [x.name if binary else f"{x.name}: {x.value_names[0]} to {x.value_names[-1]}" for x in model.labels]
+        columns = ["off", *[""] * (STEPS - 2), "on"] if binary else []
+        sheet = figures.grid(np.stack(rows), rows=names, columns=columns)
         figures.save(sheet, run.figures / "traversals.png")
 
     history = run.state().history

@@ -42,12 +42,12 @@ class State:
 
     epoch: number of finished epochs.
     best_epoch: the one (counted from 1) with the highest validation bound so far; 0 before the first.
-    history: one dict of measures per finished epoch.
+    history: one dict of measures per finished epoch, None where one is not known.
     """
 
     epoch: int = 0
     best_epoch: int = 0
-    history: tuple[dict[str, float], ...] = ()
+    history: tuple[dict[str, float | None], ...] = ()
 
 
 class Examples(NamedTuple):
@@ -171,7 +171,7 @@ class Run:
             raise RunError(f"{self.examples}: not readable ({error}); remove it to use the run's data") from error
 
 
-def _table(history: tuple[dict[str, float], ...]) -> str:
+def _table(history: tuple[dict[str, float | None], ...]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
     writer.writeheader()

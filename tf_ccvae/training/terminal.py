@@ -2,13 +2,15 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from tf_ccvae.training.run_directory import Run
 
@@ -22,6 +24,7 @@ EPOCH_LINE = (
     ("accuracy", "accuracy", ".4f"),
     ("balanced", "balanced_accuracy", ".4f"),
 )
+WIDEST = 2000  # columns of a table: long names are not cut
 MANY = 7500  # steps, about as many as the default run has
 
 
@@ -34,10 +37,23 @@ class Bar:
         task = bar.add_task("training", total=epochs * steps, completed=done * steps)
         self.callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: bar.advance(task))
 
-    def epoch(self, row: dict[str, float]) -> None:
+    def epoch(self, row: Mapping[str, float | None]) -> None:
         """Prints the validation measures of one epoch."""
-        parts = [f"{short} {row[f'validation_{name}']:{form}}" for short, name, form in EPOCH_LINE]
-        self.console.print(f"epoch {int(row['epoch'])}/{self.epochs}  {'  '.join(parts)}  {row['seconds']:.0f} s")
+        parts = [f"{short} {shown(row[f'validation_{name}'], form)}" for short, name, form in EPOCH_LINE]
+        self.console.print(
+            f"epoch {shown(row['epoch'], '.0f')}/{self.epochs}  {'  '.join(parts)}  {shown(row['seconds'], '.0f')} s"
+        )
+
+
+def shown(value: float | None, form: str) -> str:
+    """A number for people, a dash where it is not known."""
+    return "-" if value is None else f"{value:{form}}"
+
+
+def option(name: str, value: str) -> str:
+    """An option of a command line, so that a shell takes the value as it is."""
+    quoted = shlex.quote(value)
+    return f"{name}={quoted}" if value.startswith("-") else f"{name} {quoted}"
 
 
 @contextlib.contextmanager
@@ -59,29 +75,26 @@ def summary(console: Console, results: dict[str, Any], run: Run) -> None:
     """Prints test measures and what to do next."""
     test = results["test"]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column, justify in (
-        ("label", "left"),
-        ("accuracy", "right"),
-        ("balanced", "right"),
-        ("most frequent", "right"),
-    ):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    table.add_column("label")
+    for column in ("accuracy", "balanced", "most frequent"):
+        table.add_column(column, justify="right")
     for name, row in test["labels"].items():
-        table.add_row(name, f"{row['accuracy']:.3f}", f"{row['balanced_accuracy']:.3f}", f"{row['majority']:.3f}")
-    table.add_row("all", f"{test['accuracy']:.3f}", f"{test['balanced_accuracy']:.3f}", "")
+        table.add_row(Text(name), *(shown(row[key], ".3f") for key in ("accuracy", "balanced_accuracy", "majority")))
+    table.add_row("all", shown(test["accuracy"], ".3f"), shown(test["balanced_accuracy"], ".3f"), "")
     console.print("\nTest accuracy")
-    console.print(table)
+    console.print(table, width=max(console.width, WIDEST), crop=False)
+    path = shlex.quote(str(run.path))
     label = next(iter(test["labels"]), "LABEL")
     epochs, steps = (results["training"][name] for name in ("epochs", "steps"))
     longer = max(2 * epochs, math.ceil(MANY * epochs / steps))
     console.print(
-        f"\nReconstruction error {test['mean_absolute_error']:.4f} per pixel of [0, 1], "
-        f"bound {test['bound']:,.1f} nats, {results['training']['seconds']:.0f} s in all.\n"
+        f"\nReconstruction error {shown(test['mean_absolute_error'], '.4f')} per pixel of [0, 1], "
+        f"bound {shown(test['bound'], ',.1f')} nats, {results['training']['seconds']:.0f} s in all.\n"
         f"Figures:      {run.figures}\n"
         f"Model:        {run.model}   keras.models.load_model after import tf_ccvae\n"
-        f"Measure it:   python -m tf_ccvae.evaluate {run.path}\n"
-        f"Use it:       python -m tf_ccvae.intervene {run.path} traverse 0 1 2 --label {label}\n"
-        f"Train longer: python -m tf_ccvae.fit --resume {run.path} --training.epochs {longer}"
+        f"Measure it:   python -m tf_ccvae.evaluate {path}\n"
+        f"Use it:       python -m tf_ccvae.intervene {path} traverse 0 1 2 {option('--label', label)}\n"
+        f"Train longer: python -m tf_ccvae.fit --resume {path} --training.epochs {longer}"
         f"   {steps:,} steps so far\n"
-        f"Curves:       tensorboard --logdir {run.tensorboard}"
+        f"Curves:       tensorboard --logdir {shlex.quote(str(run.tensorboard))}"
     )

@@ -10,6 +10,7 @@ import abc
 import contextlib
 import importlib.util
 import json
+import math
 import os
 import re
 import time
@@ -264,7 +265,8 @@ class Trackers:
 
 def measures(logs: dict[str, Any]) -> dict[str, float]:
     """The logs of a Keras epoch under the names of history.csv: `val_bound` is `validation_bound`."""
-    return {re.sub(r"^val_", "validation_", key): float(value) for key, value in logs.items()}
+    known = {key: float(value) for key, value in logs.items()}
+    return {re.sub(r"^val_", "validation_", key): value for key, value in known.items() if not math.isnan(value)}
 
 
 def measures_of_test(results: dict[str, Any]) -> dict[str, float]:
