@@ -159,13 +159,15 @@ def terms_of(
     image = some_image(len(values)) if image is None else image
     return objective.estimate(
         estimator,
-        tf.cast(image, dtype),
+        objective.Example(
+            tf.cast(image, dtype),
+            tf.constant(values),
+            tf.constant(values >= 0 if observed is None else observed),
+            objective.Noise(*(tf.cast(x, dtype) for x in noise)),
+        ),
         posterior_of(parameters, dtype),
         label_model(labels, parameters, dtype),
         likelihood(tf.cast(parameters.decoder, dtype)),
-        tf.constant(values),
-        tf.constant(values >= 0 if observed is None else observed),
-        objective.Noise(*(tf.cast(x, dtype) for x in noise)),
         nodes=nodes,
     )
 
@@ -184,9 +186,8 @@ def evaluation(labels, dtype=tf.float64, times=1, compiled=False, differentiated
             )
             values, image = tf.repeat(values, times, axis=0), tf.repeat(image, times, axis=0)
             posterior, model = posterior_of(p, dtype), label_model(labels, p, dtype)
-            terms = objective.exact(
-                image, posterior, model, laplace_around_linear(p.decoder), values, values >= 0, noise
-            )
+            example = objective.Example(image, values, values >= 0, noise)
+            terms = objective.exact(example, posterior, model, laplace_around_linear(p.decoder))
             loss = terms.loss(label_weight=3.0)
             mean = tf.reduce_mean(loss)
         return terms, loss, tape.gradient(mean, parameters) if differentiated else ()

@@ -56,13 +56,10 @@ def loss_and_gradients(reference, case, dtype):
             return tfd.Independent(tfd.Laplace(pixels, tf.ones_like(pixels)), 3)
 
         terms = objective.official(
-            x["image"],
+            objective.Example(x["image"], tf.cast(x["labels"], tf.int32), tf.fill([4, 5], labelled), noise),
             tfd.Normal(loc, scale),
             model,
             decode,
-            tf.cast(x["labels"], tf.int32),
-            tf.fill([4, 5], labelled),
-            noise,
             pyro=case.startswith("pyro"),
         )
         loss = tf.reduce_mean(terms.loss(label_weight=0.0))

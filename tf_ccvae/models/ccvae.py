@@ -14,6 +14,7 @@ from tf_ccvae.models.independence import Critic, warmed_up
 from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.labelled_vae import Assessment, Inference, LabelledVAE, pixels
 from tf_ccvae.objective import characteristics
+from tf_ccvae.objective.classifier import label_logits, masked
 
 __all__ = ["CCVAE", "Inference", "pixels"]
 
@@ -108,9 +109,7 @@ class CCVAE(LabelledVAE):
 
     def label_model(self) -> objective.LabelModel:
         """The labels' distributions as the objective takes them."""
-        layer = self.label_distributions
-        log_prior = tf.convert_to_tensor(layer.log_label_prior)
-        return objective.LabelModel(self.labels, layer.prior, layer.kernel, layer.bias, log_prior)
+        return self.label_distributions.label_model()
 
     def log_label_marginals(self, posterior: tfd.Normal) -> tf.Tensor:
         """log q(y_i = v | x), float32 (batch, labels, values), in nats."""
@@ -124,17 +123,16 @@ class CCVAE(LabelledVAE):
 
     # Training ---------------------------------------------------------------------------------------------------------
 
-    def terms(self, data: dict[str, Any], posterior: tfd.Normal, noise: objective.Noise, estimator: str) -> Any:
+    def terms(
+        self, data: dict[str, Any], posterior: tfd.Normal, noise: objective.Noise, estimator: str
+    ) -> objective.Terms:
         """Terms of the bound on a batch; see `objective.Terms`."""
         return objective.estimate(
             estimator,
-            pixels(data["image"]),
+            objective.Example(pixels(data["image"]), data["labels"], data["observed"], noise),
             posterior,
             self.label_model(),
             self.decode,
-            data["labels"],
-            data["observed"],
-            noise,
             nodes=self.nodes,
         )
 
@@ -167,7 +165,9 @@ class CCVAE(LabelledVAE):
         return characteristics.values_of(latents, self.label_model())
 
     def values_table(self, latents: Any) -> tf.Tensor | None:
-        return tf.nn.softmax(characteristics.label_logits(latents, self.label_model()), axis=-1)
+        return tf.nn.softmax(
+            masked(label_logits(tf.convert_to_tensor(latents), self.label_model()), self.labels), axis=-1
+        )
 
     def set_values(
         self, latents: Any, values: Any, asked: Any, mode: str = "transport", noise: Any = None, consistent: bool = True

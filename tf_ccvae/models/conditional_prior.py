@@ -11,9 +11,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_ccvae.labels import Labels, owner_matrix, value_mask
+from tf_ccvae.labels import Labels, value_mask
 from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.posterior import positive
+from tf_ccvae.objective.classifier import label_logits
+from tf_ccvae.objective.label_model import LabelModel
 
 
 @keras.saving.register_keras_serializable("tf_ccvae")
@@ -93,9 +95,12 @@ class LabelDistributions(LabelStatistics):
 
     def call(self, latents: Any) -> tf.Tensor:
         """Characteristic latents (batch, characteristic) -> logits of q(y | z), (batch, labels, values)."""
-        owner = owner_matrix(self.labels)
-        logits = tf.einsum("bj,jv,jl->blv", latents, self.kernel, tf.constant(owner, tf.float32)) + self.bias
-        return tf.where(value_mask(self.labels), logits, -np.inf)
+        return tf.where(value_mask(self.labels), label_logits(latents, self.label_model()), -np.inf)
+
+    def label_model(self) -> LabelModel:
+        """The labels' distributions as the objective takes them."""
+        log_prior = tf.convert_to_tensor(self.log_label_prior)
+        return LabelModel(self.labels, self.prior, self.kernel, self.bias, log_prior)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "separation": self.separation, "pace": self.pace}

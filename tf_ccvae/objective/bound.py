@@ -28,8 +28,8 @@ from tensorflow_probability import distributions as tfd
 from tf_ccvae.labels import Labels, latent_owners, owner_matrix, value_mask
 from tf_ccvae.objective.integrals import Projection, project, tilted_expectations
 from tf_ccvae.objective.label_model import (
+    Example,
     LabelModel,
-    Noise,
     characteristic_posterior,
     parts,
     sampled_labels,
@@ -132,32 +132,20 @@ def log_label_marginals(
     return marginals
 
 
-def exact(
-    image: tf.Tensor,
-    posterior: tfd.Normal,
-    model: LabelModel,
-    decode: Decode,
-    values: tf.Tensor,
-    observed: tf.Tensor,
-    noise: Noise,
-    nodes: int = 64,
-) -> Terms:
+def exact(example: Example, posterior: tfd.Normal, model: LabelModel, decode: Decode, nodes: int = 64) -> Terms:
     """The bound of the module's docstring with every term but the reconstruction integrated, and no weight left.
 
     The reconstruction is one sample z ~ q'(z | x, y_O); missing labels are summed out.
 
     Args:
-      image: pixels in [0, 1], (batch, height, width, channels).
+      example: images, labels and the randomness.
       posterior: `tfd.Normal`, batch shape (batch, D).
       model: the labels' distributions.
       decode: latents to the distribution p(x|z).
-      values: integer (batch, L); whatever stands where a label is missing is ignored.
-      observed: bool (batch, L).
-      noise: the randomness.
       nodes: nodes of the midpoint rule.
     """
-    labels = model.labels
-    values = tf.where(observed, tf.cast(values, tf.int32), 0)
+    labels, observed, noise = model.labels, example.observed, example.noise
+    values = tf.where(observed, tf.cast(example.values, tf.int32), 0)
     bracket, log_marginal = _scalar_labels(posterior, project(posterior, model), model, nodes)
     for index in sampled_labels(labels):
         one_bracket, one_marginal = _sampled_label(index, posterior, model, noise.draws)
@@ -169,7 +157,7 @@ def exact(
     latents = posterior.loc + posterior.scale * tilted_noise(posterior, model, values, observed, noise)
     likelihood = decode(latents)
     return Terms(
-        reconstruction=likelihood.log_prob(image),
+        reconstruction=likelihood.log_prob(example.image),
         style_divergence=style_divergence(posterior, labels),
         characteristic=tf.reduce_sum(share * bracket, axis=-1),
         label_marginal=tf.where(observed, tf.reduce_sum(chosen * log_marginal, axis=-1), 0.0),

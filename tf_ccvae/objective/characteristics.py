@@ -8,24 +8,18 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_ccvae.labels import MISSING, Labels, latent_owners, owner_matrix, value_mask
+from tf_ccvae.labels import MISSING, Labels, latent_owners, value_mask
+from tf_ccvae.objective.classifier import label_logits, masked
 from tf_ccvae.objective.label_model import NEVER, LabelModel, Noise, parts
 
 MODES = ("transport", "mean", "sample")
 
 
-def label_logits(latents: Any, model: LabelModel) -> tf.Tensor:
-    """Logits of q(y_i = v | z_i): (n, D) -> (n, L, V); -1e9 for values that a label does not have."""
-    latents = tf.convert_to_tensor(latents)
-    owner = tf.constant(owner_matrix(model.labels), latents.dtype)
-    characteristic = latents[:, : model.labels.characteristic]
-    products = tf.einsum("njv,jl->nlv", characteristic[..., None] * model.kernel, owner)
-    return tf.where(value_mask(model.labels), products + model.bias, NEVER)
-
-
 def values_of(latents: Any, model: LabelModel) -> tf.Tensor:
     """The most probable value of each label given its latents, argmax_v q(y_i = v | z_i): int32 (n, L)."""
-    return tf.argmax(label_logits(latents, model), axis=-1, output_type=tf.int32)
+    return tf.argmax(
+        masked(label_logits(tf.convert_to_tensor(latents), model), model.labels), axis=-1, output_type=tf.int32
+    )
 
 
 def settle(current: Any, values: Any, asked: Any, labels: Labels, log_label_prior: Any, incompatible: Any) -> tf.Tensor:

@@ -1,26 +1,17 @@
 """The estimators of the bound by name, and what each needs."""
 
-import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tf_ccvae.labels import Labels
 from tf_ccvae.objective.bound import Decode, Terms, exact
-from tf_ccvae.objective.label_model import LabelModel, Noise, sampled_labels
+from tf_ccvae.objective.label_model import Example, LabelModel, sampled_labels
 from tf_ccvae.objective.official import official
 
 ESTIMATORS = ("exact", "pytorch", "pyro")
 
 
 def estimate(
-    estimator: str,
-    image: tf.Tensor,
-    posterior: tfd.Normal,
-    model: LabelModel,
-    decode: Decode,
-    values: tf.Tensor,
-    observed: tf.Tensor,
-    noise: Noise,
-    nodes: int = 64,
+    estimator: str, example: Example, posterior: tfd.Normal, model: LabelModel, decode: Decode, nodes: int = 64
 ) -> Terms:
     """The terms by one of `ESTIMATORS`; the other arguments as for `exact`.
 
@@ -28,9 +19,9 @@ def estimate(
       ValueError: unknown estimator.
     """
     if estimator == "exact":
-        return exact(image, posterior, model, decode, values, observed, noise, nodes)
+        return exact(example, posterior, model, decode, nodes)
     if estimator in ESTIMATORS:
-        return official(image, posterior, model, decode, values, observed, noise, pyro=estimator == "pyro")
+        return official(example, posterior, model, decode, pyro=estimator == "pyro")
     raise ValueError(f"estimator must be one of {', '.join(ESTIMATORS)}, got {estimator!r}")
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_ccvae.labels import Labels, owner_matrix, value_mask
-from tf_ccvae.objective.label_model import NEVER, LabelModel, characteristic_posterior, parts, product
+from tf_ccvae.labels import Labels, owner_matrix
+from tf_ccvae.objective.classifier import log_values_at_nodes
+from tf_ccvae.objective.label_model import LabelModel, characteristic_posterior, parts, product
 
 REACH = 8.0  # grids cover [-8, 8] in standardised units
 Gradient = Callable[..., Any]
@@ -92,7 +93,7 @@ def tilted_expectations(projection: Projection, labels: Labels, nodes: int) -> T
         return _logistic_expectations(*both_values(projection), nodes)
     dtype = projection.loc.dtype
     points, probabilities = standard_nodes(nodes)
-    log_value = log_values(projection, tf.constant(points, dtype), labels)  # (batch, L, V, K)
+    log_value = log_values_along(projection, tf.constant(points, dtype), labels)  # (batch, L, V, K)
     log_joint = log_value + tf.constant(np.log(probabilities), dtype)
     log_marginal = tf.reduce_logsumexp(log_joint, axis=-1)
     weights = tf.exp(log_joint - log_marginal[..., None])
@@ -100,10 +101,9 @@ def tilted_expectations(projection: Projection, labels: Labels, nodes: int) -> T
     return Tilted(log_marginal, moments[..., 0], moments[..., 1], tf.reduce_sum(weights * log_value, axis=-1))
 
 
-def log_values(projection: Projection, nodes: tf.Tensor, labels: Labels) -> tf.Tensor:
+def log_values_along(projection: Projection, nodes: tf.Tensor, labels: Labels) -> tf.Tensor:
     """log q(y_i = v | t) at every node: nodes (K,) -> (batch, L, V, K)."""
-    logits = projection.loc[..., None] + projection.scale[..., None] * nodes
-    return tf.nn.log_softmax(tf.where(value_mask(labels)[..., None], logits, NEVER), axis=2)
+    return log_values_at_nodes(projection.loc[..., None] + projection.scale[..., None] * nodes, labels)
 
 
 def both_values(projection: Projection) -> tuple[tf.Tensor, tf.Tensor]:

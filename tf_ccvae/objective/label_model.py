@@ -26,6 +26,21 @@ class LabelModel(NamedTuple):
     log_label_prior: tf.Tensor
 
 
+class Example(NamedTuple):
+    """A batch of examples, and the randomness with which the bound on them is estimated.
+
+    image: pixels in [0, 1], (batch, height, width, channels).
+    values: integer (batch, L); whatever stands where a label is missing is ignored.
+    observed: bool (batch, L).
+    noise: see `Noise`.
+    """
+
+    image: tf.Tensor
+    values: tf.Tensor
+    observed: tf.Tensor
+    noise: "Noise"
+
+
 class Noise(NamedTuple):
     """All randomness of one evaluation.
 

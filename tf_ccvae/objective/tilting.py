@@ -10,9 +10,18 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_ccvae.labels import Labels, latent_owners, owner_matrix, value_mask
-from tf_ccvae.objective.integrals import REACH, Gradient, Projection, both_values, log_values, project, standard_nodes
-from tf_ccvae.objective.label_model import NEVER, LabelModel, Noise, product, sampled_labels
+from tf_ccvae.labels import Labels, latent_owners, owner_matrix
+from tf_ccvae.objective.classifier import log_values_of_label
+from tf_ccvae.objective.integrals import (
+    REACH,
+    Gradient,
+    Projection,
+    both_values,
+    log_values_along,
+    project,
+    standard_nodes,
+)
+from tf_ccvae.objective.label_model import LabelModel, Noise, product, sampled_labels
 
 CELLS = 128  # of the grid on which a tilted Gaussian's cumulative distribution is inverted
 _EDGE = 1e-6  # float32 loses the cumulative distribution nearer than this to 0 and 1
@@ -68,7 +77,7 @@ def _tilted_draw(projection: Projection, labels: Labels, values: tf.Tensor, unif
     points, probabilities = standard_nodes(CELLS)
     dtype = projection.loc.dtype
     log_value = tf.gather(
-        log_values(projection, tf.constant(points, dtype), labels), values, axis=2, batch_dims=2
+        log_values_along(projection, tf.constant(points, dtype), labels), values, axis=2, batch_dims=2
     )  # (batch, L, K)
     mass = tf.nn.softmax(log_value + tf.constant(np.log(probabilities), dtype), axis=-1)
     cell, inside, below, uniform = _find_cell(mass, uniform)
@@ -130,11 +139,10 @@ def _place(cell: tf.Tensor, part: tf.Tensor) -> tf.Tensor:
 def log_values_of_draws(
     index: int, posterior: tfd.Normal, model: LabelModel, draws: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
+    """log q(y_i = v | z_i) at draws of one label's latents, and these: (S, batch, V), (S, batch, d)."""
     where = model.labels.slices[index]
     latents = posterior.loc[:, where] + posterior.scale[:, where] * draws[:, :, where]
-    logits = tf.einsum("sbj,jv->sbv", latents, model.kernel[where]) + model.bias[index]
-    logits = tf.where(value_mask(model.labels)[index], logits, NEVER)
-    return tf.nn.log_softmax(logits, axis=-1), latents
+    return log_values_of_label(index, latents, model), latents
 
 
 def _resample(
