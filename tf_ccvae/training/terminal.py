@@ -9,9 +9,8 @@ from typing import Any
 import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
+from tf_ccvae.support.console import table
 from tf_ccvae.training.run_directory import Run
 
 EPOCH_LINE = (
@@ -24,7 +23,6 @@ EPOCH_LINE = (
     ("accuracy", "accuracy", ".4f"),
     ("balanced", "balanced_accuracy", ".4f"),
 )
-WIDEST = 2000  # columns of a table: long names are not cut
 MANY = 7500  # steps, about as many as the default run has
 
 
@@ -74,15 +72,12 @@ def progress(console: Console, epochs: int, steps: int, done: int) -> Iterator[B
 def summary(console: Console, results: dict[str, Any], run: Run) -> None:
     """Prints test measures and what to do next."""
     test = results["test"]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("label")
-    for column in ("accuracy", "balanced", "most frequent"):
-        table.add_column(column, justify="right")
+    rows = [("label", "accuracy", "balanced", "most frequent")]
     for name, row in test["labels"].items():
-        table.add_row(Text(name), *(shown(row[key], ".3f") for key in ("accuracy", "balanced_accuracy", "majority")))
-    table.add_row("all", shown(test["accuracy"], ".3f"), shown(test["balanced_accuracy"], ".3f"), "")
+        rows.append((name, *(shown(row[key], ".3f") for key in ("accuracy", "balanced_accuracy", "majority"))))
+    rows.append(("all", shown(test["accuracy"], ".3f"), shown(test["balanced_accuracy"], ".3f"), ""))
     console.print("\nTest accuracy")
-    console.print(table, width=max(console.width, WIDEST), crop=False)
+    console.print(table(rows))
     path = shlex.quote(str(run.path))
     label = next(iter(test["labels"]), "LABEL")
     epochs, steps = (results["training"][name] for name in ("epochs", "steps"))
