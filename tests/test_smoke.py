@@ -82,7 +82,7 @@ PROGRAMS = {
 }
 
 # Programs that tests elsewhere run.
-ELSEWHERE = {"tf_ccvae.launch_ray": "distribution/test_workers.py"}
+ELSEWHERE = {"tf_ccvae.launch_ray": "training/test_workers.py"}
 
 # Arguments that make each configuration file small; {images} and {labels} are the tiny folder.
 CONFIGS = {
