@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,13 +129,16 @@ def test_program_writes_numbers_and_pictures_and_says_the_same(tiny_folder, tmp_
         assert sheet.width > 100
 
 
+OWN = ", ".join(f"configs/{path.name}" for path in sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")))
+
+
 @pytest.mark.parametrize(
     ("argv", "line"),
     [
         ([], "no argument: write python -m tf_ccvae.data inspect CONFIG"),
         (["look"], "look: write python -m tf_ccvae.data inspect CONFIG"),
         (["inspect"], "CONFIG: missing; write the config file behind inspect, then settings"),
-        (["inspect", "gone.yaml"], "--config: gone.yaml: no such file"),
+        (["inspect", "gone.yaml"], f"--config: gone.yaml: no such file; there are {OWN}"),
         (["inspect", "configs/avatars.yaml", "--to"], "--to: a value is missing"),
         (["inspect", "configs/avatars.yaml", "--run-dir", "x"], "--run-dir: not used here; write --to FOLDER"),
         (

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from tf_ccvae.labels import MISSING, Labels
+from tf_ccvae.support.errors import UserError
 
 SPLITS = ("train", "validation", "test")
 
 
-class DataError(Exception):
+class DataError(UserError):
     """Data that cannot be used; the message is one line that says what is wrong, where, and what to do."""
 
     def __init__(self, message: str):
