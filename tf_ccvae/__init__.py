@@ -7,16 +7,19 @@ are registered as soon as somebody imports Keras, and `--help` or a process that
 import contextlib
 from typing import Any
 
-import wrapt
-
 from tf_ccvae.support.version import __version__
 
 __all__ = ["__version__"]
 
 
-@wrapt.when_imported("keras")
 def _register_classes(keras: Any) -> None:
     # Keras may be imported by a module of ours that the model needs, and which then is not ready yet.
     with contextlib.suppress(ImportError):
         import tf_ccvae.models.baselines
         import tf_ccvae.models.ccvae  # noqa: F401
+
+
+with contextlib.suppress(ModuleNotFoundError):  # TensorFlow needs wrapt too: without it, no classes
+    import wrapt
+
+    wrapt.when_imported("keras")(_register_classes)
