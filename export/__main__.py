@@ -64,6 +64,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (CheckError, ExportError) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         return 1 if isinstance(error, CheckError) else 2
+    except ModuleNotFoundError as error:
+        from tf_ccvae.support.packages import missing_package
+
+        needs = missing_package(error.name)
+        if needs is None:
+            raise
+        print("error: this", needs, file=sys.stderr)
+        return 2
 
 
 def verify_command(arguments: argparse.Namespace) -> int:

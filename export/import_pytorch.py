@@ -23,6 +23,7 @@ import numpy as np
 from export.errors import ExportError
 from tf_ccvae.programs.parser import Parser
 from tf_ccvae.support.errors import UserError, line_of
+from tf_ccvae.support.packages import missing_package
 
 PARTS = ("encoder", "decoder", "classifier", "cond_prior")
 WRAPPERS = ("module", "_orig_mod")  # what DataParallel and torch.compile insert into the names of weights
@@ -47,7 +48,7 @@ def read(path: Path, trust_pickle: bool = False) -> dict[str, np.ndarray]:
     try:
         import torch
     except ImportError as error:
-        raise ExportError("the import needs PyTorch: pip install torch") from error
+        raise ExportError(f"the import {missing_package('torch')}") from error
     if not path.is_file():
         raise ExportError(f"{path}: no such file")
     try:

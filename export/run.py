@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import importlib.metadata
-import importlib.util
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +19,7 @@ from tf_ccvae import __version__
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.support.errors import failed_write, reason
 from tf_ccvae.support.files import write_json
+from tf_ccvae.support.packages import is_missing, missing_package
 from tf_ccvae.training import run_directory
 
 NEEDED = {  # modules that write and check a format
@@ -63,10 +63,8 @@ class Options:
             if given and "onnx" not in self.formats:
                 raise ExportError(f"{option}: makes ONNX files; add onnx to --formats")
         for name in self.formats:
-            missing = [x for x in NEEDED[name] if importlib.util.find_spec(x) is None]
-            if missing:
-                packages = " ".join(x.replace("_", "-") if x == "ai_edge_litert" else x for x in missing)
-                raise ExportError(f"--formats: {name} needs {packages}: pip install {packages}")
+            for module in filter(is_missing, NEEDED[name]):
+                raise ExportError(f"--formats: {name} {missing_package(module)}")
 
 
 def export_run(

@@ -22,22 +22,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
-
 from serving.errors import BadInput, ServingError
 from tf_ccvae.support.errors import reason
+from tf_ccvae.support.packages import missing_package
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from serving.client import CCVAEClient
-
-
-OPTIONAL = {  # by the name that is imported
-    "grpc": "grpcio",
-    "httpx": "httpx",
-    "tensorflow": "tensorflow",
-    "tensorflow_serving": "tensorflow-serving-api",
-    "wrapt": "wrapt",
-}
 
 
 class Parser(argparse.ArgumentParser):
@@ -120,11 +112,11 @@ def label_of(text: str) -> tuple[str, int]:
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit code: 0, or 2 for bad input and for what a server refuses."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["explore"]:
-        from serving import explore
-
-        return explore.main(arguments[1:])
     try:
+        if arguments[:1] == ["explore"]:
+            from serving import explore
+
+            return explore.main(arguments[1:])
         given = parser().parse_args(arguments)
         if given.command in ("prepare", "label"):
             publish_command(given)
@@ -133,10 +125,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             client_command(given)
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in OPTIONAL:
+        needs = missing_package(error.name)
+        if needs is None:
             raise
-        needs = f"needs the package {OPTIONAL[package]}; pip install -r requirements-serving.txt"
         print(f"error: {arguments[0]} {needs}", file=sys.stderr)
         return 2
     except ServingError as error:
@@ -210,6 +201,8 @@ def encode(client: "CCVAEClient", given: argparse.Namespace) -> None:
 
 def decode(client: "CCVAEClient", given: argparse.Namespace) -> None:
     """Writes the images of latents."""
+    import numpy as np
+
     try:
         latents = np.load(given.latents, allow_pickle=False)
     except (OSError, ValueError) as error:
@@ -271,7 +264,7 @@ def stems(files: Sequence[str]) -> list[str]:
     return [name if names.count(name) == 1 else f"{name}-{i}" for i, name in enumerate(names)]
 
 
-def write(images: np.ndarray, folder: Path, names: Sequence[str]) -> None:
+def write(images: "np.ndarray", folder: Path, names: Sequence[str]) -> None:
     """Writes images as PNG and prints their paths."""
     from serving.images import save
 

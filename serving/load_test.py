@@ -17,11 +17,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import gevent
-import grpc.experimental.gevent
-import numpy as np
-from locust import User, constant, task
-from locust.env import Environment
+from tf_ccvae.support.errors import UserError, exit_with
+from tf_ccvae.support.packages import missing_package
+
+try:
+    import gevent
+    import grpc.experimental.gevent
+    import numpy as np
+    from locust import User, constant, task
+    from locust.env import Environment
+except ModuleNotFoundError as error:
+    if __name__ != "__main__" or not missing_package(error.name):
+        raise
+    exit_with(UserError(f"the load test {missing_package(error.name)}"))
 
 from serving.__main__ import Parser
 from serving.client import CCVAEClient

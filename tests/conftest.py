@@ -33,6 +33,17 @@ def pytest_addoption(parser):
 LEFT_OUT = pytest.StashKey[int]()
 
 
+FAST = ("objective", "settings", "data_sources", "interventions", "test_labels.py")
+SLOW_FIXTURES = {"tiny_run", "exported", "tfds_folder", "huggingface_folder"}
+
+
+def pytest_itemcollected(item):
+    """Marks every test `fast`, of a function and small inputs, or `programs`, of whole programs."""
+    place = item.path.relative_to(Path(__file__).parent).parts[0]
+    slow = place not in FAST or SLOW_FIXTURES & set(item.fixturenames) or item.get_closest_marker("programs")
+    item.add_marker("programs" if slow or item.get_closest_marker("system") else "fast")
+
+
 def pytest_collection_modifyitems(config, items):
     """Without --system leaves out the tests that need more than pip installs."""
     if config.getoption("--system"):

@@ -7,8 +7,6 @@ are registered as soon as somebody imports Keras, and `--help` or a process that
 import contextlib
 from typing import Any
 
-import wrapt
-
 from tf_ccvae.support.version import __version__
 
 __all__ = ["__version__"]
@@ -21,6 +19,9 @@ def _register_classes(keras: Any) -> None:
         import tf_ccvae.models.ccvae  # noqa: F401
 
 
-# Once more when the base of the models is there, for those who import a part of this package before Keras.
-for _module in ("keras", "tf_ccvae.models.labelled_vae"):
-    wrapt.register_post_import_hook(_register_classes, _module)
+with contextlib.suppress(ModuleNotFoundError):  # TensorFlow needs wrapt too: without it, no classes
+    import wrapt
+
+    # Once more when the base of the models is there, for those who import a part of this package before Keras.
+    for _module in ("keras", "tf_ccvae.models.labelled_vae"):
+        wrapt.register_post_import_hook(_register_classes, _module)

@@ -113,6 +113,7 @@ def test_failure_in_a_worker_reaches_the_caller_and_leaves_nothing_behind(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.programs
 def test_two_scripts_without_a_main_guard_can_draw_at_the_same_time(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

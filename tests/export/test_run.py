@@ -140,7 +140,7 @@ def test_unknown_export_format_in_a_config_lists_the_known_ones():
 def test_a_missing_converter_is_named(monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "litert" in name else find(name))
-    with pytest.raises(ExportError, match="litert needs ai-edge-litert: pip install ai-edge-litert"):
+    with pytest.raises(ExportError, match=r"needs the package ai-edge-litert; pip install -r requirements\.txt$"):
         Options()
     assert Options(("onnx",)).formats == ("onnx",)
 

@@ -1,8 +1,9 @@
 """One export of the tiny run, shared by all test processes, and one server of each kind that can be had here.
 
-The test double is always there. A real server joins it if tensorflow_model_server is on the PATH, if a container engine
-runs (the compose file is started then), or if TFS_REST_URL (http://host:8501) and TFS_GRPC_TARGET (grpc://host:8500)
-name one; that must serve versions 1, labelled stable, and 2 of the export in the folder that TFS_EXPORT names.
+The test double is always there. With --system a real server joins it if tensorflow_model_server is on the PATH, or if a
+container engine runs (the compose file is started then), and in any case if TFS_REST_URL (http://host:8501) and
+TFS_GRPC_TARGET (grpc://host:8500) name one; that must serve versions 1, labelled stable, and 2 of the export in the
+folder that TFS_EXPORT names.
 """
 
 import contextlib
@@ -52,13 +53,13 @@ def engine():
 
 
 def own_kinds():
-    """Servers that can be started here."""
-    kinds = ["double"]
+    """Servers that can be started here; all but the double run with --system alone."""
+    found = []
     if shutil.which("tensorflow_model_server"):
-        kinds.append("binary")
+        found.append("binary")
     if engine():
-        kinds.append("container")
-    return kinds
+        found.append("container")
+    return ["double", *(pytest.param(kind, marks=pytest.mark.system) for kind in found)]
 
 
 def kinds():

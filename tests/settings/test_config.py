@@ -393,6 +393,7 @@ def run(*argv):
     return subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, cwd=ROOT, check=False)
 
 
+@pytest.mark.programs
 def test_program_prints_one_line_and_exits_with_2():
     done = run("--data.labeled-fraction", "0.05")
     assert done.returncode == 2
@@ -400,6 +401,7 @@ def test_program_prints_one_line_and_exits_with_2():
     assert done.stdout == ""
 
 
+@pytest.mark.programs
 def test_program_reads_settings_without_tensorflow():
     done = run("--training.epochs", "2")
     assert done.returncode == 0, done.stderr

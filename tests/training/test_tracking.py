@@ -70,7 +70,8 @@ def test_a_missing_package_ends_in_one_line_before_anything_is_written(tiny_argu
     )
     with pytest.raises(SystemExit, match="2"):
         fit.main([*tiny_arguments, "--tracking.mlflow", "true", "--run-dir", str(tmp_path / "run")])
-    assert capsys.readouterr().err == "error: tracking.mlflow: needs the package mlflow; pip install mlflow\n"
+    line = "error: tracking.mlflow: needs the package mlflow-skinny; pip install -r requirements-tracking.txt (in an"
+    assert capsys.readouterr().err == f"{line} installed tf_ccvae: the extra tracking)\n"
     assert not (tmp_path / "run").exists()
 
 

@@ -21,6 +21,7 @@ from tf_ccvae.data.network import reachable
 from tf_ccvae.data.pictures import Pictures
 from tf_ccvae.data.splits import Plan, plan
 from tf_ccvae.labels import MISSING, Label, Labels
+from tf_ccvae.support.packages import missing_package
 
 if TYPE_CHECKING:
     import datasets
@@ -195,9 +196,7 @@ def _opened(name: str, folder: Path | None, where: str) -> "Mapping[str, dataset
     try:
         import datasets
     except ImportError:
-        raise DataError(
-            f"data.name {where}: needs the package datasets; run 'pip install -r requirements-huggingface.txt'"
-        ) from None
+        raise DataError(f"data.name {where}: {missing_package('datasets')}") from None
     try:
         if folder is not None and _saved_to_disk(folder):
             opened = datasets.load_from_disk(str(folder))

@@ -20,6 +20,7 @@ from typing import Any
 from tf_ccvae import settings
 from tf_ccvae.programs.fit import INTERRUPTED, LOST
 from tf_ccvae.programs.parser import Parser
+from tf_ccvae.support.packages import missing_package
 from tf_ccvae.support.startup import held_back_stderr
 
 BAD_INPUT = 2
@@ -159,7 +160,7 @@ def launch(job: Job) -> int:
             from ray.train.tensorflow import TensorflowTrainer
             from ray.train.v2.api.exceptions import TrainingFailedError
     except ImportError as error:
-        raise settings.ConfigError(f"Ray: {error}; install it by pip install -r requirements-ray.txt") from error
+        raise settings.ConfigError(f"this program {missing_package('ray')}: {error}") from error
     resources = {"CPU": float(job.cpus)} | ({"GPU": float(job.gpus)} if job.gpus else {})
     own = job.run.parent / f".{job.run.name}.ray"  # Ray's notes on this training, of no use after it
     loop: Any = lambda given: worker(**given)  # noqa: E731  pickled by value, as Ray needs it

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from tf_ccvae.support.errors import UserError, exit_with
+from tf_ccvae.support.packages import missing_package
 from tf_ccvae.support.startup import prepare
 
 
@@ -36,6 +37,11 @@ def mistakes_in_one_line(place: object = None) -> Iterator[None]:
         yield
     except (UserError, OSError) as error:
         exit_with(error, place)
+    except ModuleNotFoundError as error:
+        needs = missing_package(error.name)
+        if needs is None:
+            raise
+        exit_with(UserError(f"this program {needs}"))
 
 
 def main_of(made: Parser, argv: Sequence[str] | None, work: Callable[[argparse.Namespace], int]) -> int:

@@ -7,7 +7,6 @@ on by the same command with the same folder.
 """
 
 import argparse
-import importlib.util
 import json
 import shlex
 import sys
@@ -21,6 +20,7 @@ from tf_ccvae.programs.sweep import load, ranking, search, short, trainer
 from tf_ccvae.programs.sweep_settings import Sweep, check, check_objective, read_sweep
 from tf_ccvae.support.errors import reason
 from tf_ccvae.support.files import new_folder, write_text
+from tf_ccvae.support.packages import is_missing, missing_package
 from tf_ccvae.support.startup import prepare
 
 INTERRUPTED = 130
@@ -54,8 +54,8 @@ def run(arguments: argparse.Namespace, fixed: list[str]) -> int:
             raise settings.ConfigError("--trials: must be at least 1")
         sweep = sweep.model_copy(update={"trials": arguments.trials})
     base = check(sweep, file, fixed)
-    if importlib.util.find_spec("keras_tuner") is None:
-        raise settings.ConfigError("a sweep needs the package keras-tuner; pip install -r requirements-tune.txt")
+    if is_missing("keras_tuner"):
+        raise settings.ConfigError(f"a sweep {missing_package('keras_tuner')}")
     prepare()
     from tf_ccvae.training import tracking
 

@@ -8,7 +8,6 @@ tracker is reported in one line, and the training goes on without it.
 
 import abc
 import contextlib
-import importlib.util
 import json
 import math
 import os
@@ -22,9 +21,9 @@ import keras
 
 from tf_ccvae.settings import Config, ConfigError, flatten
 from tf_ccvae.support.files import write_json
+from tf_ccvae.support.packages import is_missing, missing_package
 from tf_ccvae.training.run_directory import Run
 
-NEEDS = {"mlflow": "mlflow", "wandb": "wandb"}  # setting: package
 LARGEST_BATCH = 100  # parameters in one request to MLflow
 
 
@@ -221,9 +220,9 @@ def check(config: Config) -> None:
     Raises:
       ConfigError: one is missing.
     """
-    for setting, package in NEEDS.items():
-        if getattr(config.tracking, setting) and importlib.util.find_spec(package) is None:
-            raise ConfigError(f"tracking.{setting}: needs the package {package}; pip install {package}")
+    for setting in ("mlflow", "wandb"):
+        if getattr(config.tracking, setting) and is_missing(setting):
+            raise ConfigError(f"tracking.{setting}: {missing_package(setting)}")
 
 
 class Trackers:
