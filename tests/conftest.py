@@ -2,6 +2,8 @@
 
 import contextlib
 import fcntl
+import os
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,8 +17,14 @@ from tf_ccvae.support.startup import prepare
 TINY_LABELS = Labels.of_binary(["Top", "Bright"])
 
 
+CACHE = pytest.StashKey[tempfile.TemporaryDirectory]()
+
+
 def pytest_configure(config):
-    """Prepares TensorFlow, but not in a process that only hands out tests to others."""
+    """Gives the tests a cache of their own, and prepares TensorFlow where tests run, not where they are handed out."""
+    if not hasattr(config, "workerinput"):  # the processes that run tests take it from here
+        config.stash[CACHE] = tempfile.TemporaryDirectory(prefix="tf_ccvae-cache-")
+        os.environ["XDG_CACHE_HOME"] = config.stash[CACHE].name
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
         prepare()
 
@@ -68,6 +76,8 @@ def pytest_testnodedown(node):
 
 def pytest_unconfigure(config):
     """The last line of the output."""
+    if CACHE in config.stash:
+        config.stash[CACHE].cleanup()
     left_out = config.stash.get(LEFT_OUT, 0)
     if left_out and not hasattr(config, "workerinput"):
         print(f"{left_out} tests that need more than pip installs were left out; run them too by: pytest --system")
