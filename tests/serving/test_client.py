@@ -224,7 +224,7 @@ def jpeg_and_png(**settings):
 @pytest.mark.parametrize("length", range(6, 48, 3))
 def test_broken_metadata_never_make_a_picture_unreadable(length):
     exif = Image.Exif()
-    exif[0x11A] = (72, 1)
+    exif[0x11A] = 72.0
     exif[0x132] = "2020:01:01 00:00:00"
     for whole, cut in zip(jpeg_and_png(), jpeg_and_png(exif=exif.tobytes()[:length], dpi=(72, 72)), strict=True):
         np.testing.assert_array_equal(images.read(cut, 15, 10, 3), images.read(whole, 15, 10, 3))
