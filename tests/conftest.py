@@ -41,7 +41,7 @@ def pytest_addoption(parser):
 LEFT_OUT = pytest.StashKey[int]()
 
 
-FAST = ("objective", "settings", "data_sources", "interventions", "test_labels.py")
+FAST = ("settings", "data_sources", "test_labels.py")
 SLOW_FIXTURES = {"tiny_run", "exported", "tfds_folder", "huggingface_folder"}
 
 

@@ -8,6 +8,7 @@ from tf_ccvae.labels import Labels
 from tf_ccvae.settings import Config, ConfigError, check_data, check_latents, parse, read
 
 ROOT = Path(__file__).resolve().parents[2]
+CONFIG_FILES = sorted((ROOT / "configs").glob("*.yaml"))
 SOURCES = "avatars, folder, celeba, chexpert, mnist, fashion_mnist, tfds:<name>, huggingface:<name or folder>"
 
 
@@ -243,7 +244,10 @@ def test_paths_are_relative_to_the_current_directory(yaml_file, tmp_path):
         (["--model.encoder-widths", "32,0"], "--model.encoder-widths: must be at least 1, got 32,0"),
         (["--seed", "-1"], "--seed: must be at least 0, got -1"),
         (["--name", "a/b"], "--name: 'a/b' may only hold letters, digits, '.', '_' and '-'"),
-        (["--config", "missing.yaml"], "--config: missing.yaml: no such file"),
+        (
+            ["--config", "missing.yaml"],
+            f"--config: missing.yaml: no such file; there are {', '.join(f'configs/{x.name}' for x in CONFIG_FILES)}",
+        ),
         (["--resume", "missing"], "--resume: missing/config.yaml: no such file"),
         (["--resume", "a", "--run-dir", "b"], "--run-dir: cannot be given together with --resume"),
         (["--resume", "a", "--config", "b"], "--config: cannot be given together with --resume"),
