@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from export.errors import ExportError
-from export.onnx import check
+from export.onnx import check, drop_unused_domains
 
 SMALLEST = 256  # numbers in a weight that is worth storing in float16,
 SHARE = 1 / 16  # and how many of the largest weight's; of the default encoder, 5 % of the file for a sixth of the error
@@ -80,10 +80,7 @@ def int8_encoder(encoder: Path, images: np.ndarray, to: Path) -> None:
     prepared.unlink()
     quantised = onnx.load(to)
     helper.set_model_props(quantised, {x.key: x.value for x in model.metadata_props})
-    used = {x.domain for x in quantised.graph.node}
-    unused = [x for x in quantised.opset_import if x.domain not in used]
-    for domain in unused:
-        quantised.opset_import.remove(domain)
+    drop_unused_domains(quantised)
     quantised.doc_string = f"{model.doc_string}; int8"
     check(quantised)
     onnx.save(quantised, to)

@@ -31,6 +31,7 @@ def convert(signature: Signature, description: Mapping[str, Any]) -> onnx.ModelP
     _drop_empty_unsqueezes(model)
     _name_batches(model)
     _order_outputs(model, signature.outputs)
+    drop_unused_domains(model)
     model.graph.name = signature.name
     model.doc_string = signature.documentation
     onnx.helper.set_model_props(model, metadata(description))
@@ -62,6 +63,14 @@ def check(model: onnx.ModelProto) -> None:
         onnx.checker.check_model(model, full_check=True)
     except onnx.checker.ValidationError as error:
         raise CheckError(f"{model.graph.name}: not valid ONNX: {error}") from error
+
+
+def drop_unused_domains(model: onnx.ModelProto) -> None:
+    """Removes sets of operators that a file declares and has no node of: a runtime may refuse what it does not know."""
+    used = {"", *(node.domain for node in model.graph.node)}
+    kept = [x for x in model.opset_import if x.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
 
 
 def _drop_empty_unsqueezes(model: onnx.ModelProto) -> None:
