@@ -115,7 +115,7 @@ def worker(job: Job, folder: str, one_machine: bool) -> int:
         os.environ["TF_CONFIG"] = on_loopback(os.environ["TF_CONFIG"])
     if os.path.isdir(folder):
         os.chdir(folder)
-    from tf_ccvae import fit
+    from tf_ccvae.programs import fit
 
     try:
         code = fit.main(job.of_worker())
