@@ -2,6 +2,7 @@
 
 import type { Loaded } from "./loading";
 import { at, type Latents } from "./mathematics";
+import { facesTried, mostVisible, type Opening } from "./opening";
 import { readPicture } from "./picture";
 import type { Pixels } from "./pixels";
 import { ExplorerError, type Sidecar } from "./sidecar";
@@ -55,13 +56,22 @@ export class Explorer {
   }
 
   private async stateOf(said: Address): Promise<State> {
-    const subject = await this.subjectOf(said);
-    return { ...initialState(this.model, subject), ...said.rest, latents: moved(subject, said) };
+    const opening = said.base || said.gallery !== undefined ? { face: said.gallery ?? 0, label: 0 } : await this.opening();
+    const subject = await this.subjectOf(said, opening.face);
+    const state = initialState(this.model, subject, said.rest.first ?? opening.label);
+    return { ...state, ...said.rest, latents: moved(subject, said) };
   }
 
-  private subjectOf(said: Address): Promise<Subject> | Subject {
+  /** The face and the label that an address without a face leads to. */
+  private async opening(): Promise<Opening> {
+    const tried = facesTried(this.model, this.gallery.length);
+    const faces = await Promise.all(Array.from({ length: tried }, (_, i) => this.galleryFace(i)));
+    return mostVisible(this.model, faces.map((x) => x.latents), (latents) => this.decode(latents));
+  }
+
+  private subjectOf(said: Address, face: number): Promise<Subject> | Subject {
     if (said.base) return made("shared face", said.base);
-    return this.gallery.length ? this.galleryFace(said.gallery ?? 0) : averageFace(this.model);
+    return this.gallery.length ? this.galleryFace(face) : averageFace(this.model);
   }
 
   // Faces -------------------------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ async function start(): Promise<void> {
       ["Generate", generate.root],
       ["Traverse", traverse.root],
     ],
-    (index) => store.set({ view: VIEWS[index] ?? "edit" }),
+    (index) => store.turn(VIEWS[index] ?? "edit"),
   );
   const panels = [stagePanel(explorer, announce, report), ...edit, swap, generate, traverse];
   store.listen((state, before) => {

@@ -1,11 +1,13 @@
 // The two networks, run by onnxruntime in WebAssembly, in the page.
 
 import { env, InferenceSession, Tensor } from "onnxruntime-web/wasm";
-import wasm from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
+import WASM from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 
 import type { Latents } from "./mathematics";
 import { fromLayout, type Pixels, toLayout } from "./pixels";
 import { ExplorerError, type Sidecar } from "./sidecar";
+
+export { WASM };
 
 const BATCH = 16; // pictures that are decoded at once
 
@@ -35,10 +37,16 @@ export function checkBrowser(): void {
 
 /**
  * @param encoder, decoder the ONNX files.
+ * @param engine the file at WASM, which runs them.
  * @throws ExplorerError if one of them is damaged.
  */
-export async function startNetworks(encoder: ArrayBuffer, decoder: ArrayBuffer, model: Sidecar): Promise<Networks> {
-  env.wasm.wasmPaths = { wasm };
+export async function startNetworks(
+  encoder: ArrayBuffer,
+  decoder: ArrayBuffer,
+  engine: ArrayBuffer,
+  model: Sidecar,
+): Promise<Networks> {
+  env.wasm.wasmBinary = engine;
   env.wasm.numThreads = 1; // more need headers that not every static host can send, and gain little at this size
   const coder = await start(encoder, model.encoder);
   const painter = await start(decoder, model.decoder);

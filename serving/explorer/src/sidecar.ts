@@ -19,7 +19,6 @@ export interface ImageShape {
 /** One label: `first` to `end` (exclusive) are its latents; tables have a row per value and a column per latent. */
 export interface Label {
   readonly name: string;
-  readonly title: string; // the name as words
   readonly kind: "binary" | "categorical";
   readonly values: readonly string[];
   readonly first: number;
@@ -106,10 +105,8 @@ function readLabel(content: unknown, path: string): Label {
   const classifier = object(label["classifier"], `${path}.classifier`);
   const scale = table(prior["scale"], `${path}.prior.scale`, values.length, end - first);
   if (scale.some((row) => row.some((x) => x <= 0))) throw wrong(`${path}.prior.scale`, "positive");
-  const name = text(label["name"], `${path}.name`);
   return {
-    name,
-    title: name.replaceAll("_", " "),
+    name: text(label["name"], `${path}.name`),
     kind,
     values,
     first,

@@ -32,20 +32,35 @@ export interface State {
   readonly seed: number;
   readonly keepStyle: boolean;
   readonly spans: readonly [Span, Span]; // of the traversal: rows, columns
+  readonly first: number; // label that comes first in the page
 }
 
-export function initialState(model: Sidecar, subject: Subject): State {
+/** @param first the label that comes first in the page, is swapped and traversed. */
+export function initialState(model: Sidecar, subject: Subject, first = 0): State {
   return {
     subject,
     latents: subject.latents,
     view: "edit",
-    donor: 1,
-    carried: model.labels.length ? [0] : [],
+    donor: subject.gallery === 0 ? 1 : 0,
+    carried: model.labels.length ? [first] : [],
     asked: model.labels.map(() => null),
     seed: 1,
     keepStyle: false,
-    spans: [span(model, 0), span(model, Math.min(1, Math.max(0, model.labels.length - 1)))],
+    spans: compatibleSpans(model, first),
+    first,
   };
+}
+
+/** Two labels of which no value excludes one of the other, with `first` among them if that is possible. */
+export function compatibleSpans(model: Sidecar, first: number): [Span, Span] {
+  const excluded = new Set(model.incompatible.flatMap(([one, , other]) => [`${one} ${other}`, `${other} ${one}`]));
+  const all = model.labels.map((_, index) => index);
+  const order = [first, ...all.filter((x) => x !== first)];
+  for (const one of order) {
+    const other = all.find((x) => x !== one && !excluded.has(`${one} ${x}`));
+    if (other !== undefined) return [span(model, one), span(model, other)];
+  }
+  return [span(model, first), span(model, all.find((x) => x !== first) ?? first)];
 }
 
 /** A label from its first value to its last. */
@@ -82,6 +97,12 @@ export class Store {
     this.show(state);
   }
 
+  /** Looks at another part of the page: not a step, and nothing that undoing brings back. */
+  turn(view: View): void {
+    this.dragging = false;
+    if (view !== this.current.view) this.show({ ...this.current, view });
+  }
+
   /** A step of its own. */
   set(change: Partial<State>): void {
     this.remember();
@@ -100,10 +121,11 @@ export class Store {
     this.dragging = false;
   }
 
+  /** One step back, in the view that is open. */
   undo(): void {
     const before = this.past.pop();
     this.dragging = false;
-    if (before !== undefined) this.show(before);
+    if (before !== undefined) this.show({ ...before, view: this.current.view });
   }
 
   private remember(): void {
@@ -141,6 +163,7 @@ export function toAddress(state: State): string {
   else parts.push(["base", subject.latents.map(short).join("_")]);
   const moved = latents.flatMap((x, i) => (short(x) === short(subject.latents[i] ?? 0) ? [] : [`${i}:${short(x)}`]));
   if (moved.length) parts.push(["z", moved.join("_")]);
+  if (state.first) parts.push(["first", String(state.first)]);
   parts.push(["view", state.view]);
   if (state.view === "swap") {
     parts.push(["donor", String(state.donor)], ["carry", state.carried.join("_")]);
@@ -185,6 +208,7 @@ function movedOf(said: string | null, latents: number): Map<number, number> {
 function restOf(said: URLSearchParams, model: Sidecar, gallery: number): Partial<State> {
   const count = model.labels.length;
   const view = VIEWS.find((x) => x === said.get("view"));
+  const first = index(said.get("first"), count);
   const donor = index(said.get("donor"), gallery);
   const carried = said.get("carry")?.split("_").map((x) => index(x, count));
   const asked = said.get("ask")?.split("_").map((x, i) => index(x, model.labels[i]?.values.length ?? 0) ?? null);
@@ -192,6 +216,7 @@ function restOf(said: URLSearchParams, model: Sidecar, gallery: number): Partial
   const spans = said.get("span")?.split("_").map((x) => spanOf(x, model));
   return {
     ...(view && { view }),
+    ...(first !== undefined && { first }),
     ...(donor !== undefined && { donor }),
     ...(carried && { carried: carried.filter((x) => x !== undefined) }),
     ...(asked?.length === count && { asked }),

@@ -15,6 +15,12 @@ test("labels, latents and files are read", () => {
   expect(model.encoder).toBe("onnx/encoder.onnx");
 });
 
+test("names are read as they are", () => {
+  const content = sidecar();
+  content["labels"][0].name = "a_b [/cap]  $5";
+  expect(readSidecar(content).labels[0]?.name).toBe("a_b [/cap]  $5");
+});
+
 test("a model without labels is read", () => {
   expect(readSidecar({ ...sidecar(), labels: [], incompatible: [] }).characteristic).toBe(0);
 });

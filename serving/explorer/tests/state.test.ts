@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { fromAddress, initialState, type State, Store, type Subject, toAddress } from "../src/state";
+import { compatibleSpans, fromAddress, initialState, type State, Store, type Subject, toAddress } from "../src/state";
 import { model } from "./numbers";
 
 const subject: Subject = { title: "", gallery: 3, picture: null, latents: new Array(8).fill(0.5), probabilities: null };
@@ -19,8 +19,18 @@ describe("undo", () => {
     expect(store.state.seed).toBe(2);
     store.undo();
     store.undo();
-    expect(store.state).toBe(state);
+    expect(store.state).toEqual(state);
     expect(store.canUndo).toBe(false);
+  });
+
+  test("leaves the view as it is: turning to one is no step", () => {
+    const store = new Store(state);
+    store.turn("swap");
+    expect(store.canUndo).toBe(false);
+    store.set({ seed: 2 });
+    store.turn("traverse");
+    store.undo();
+    expect([store.state.seed, store.state.view]).toEqual([1, "traverse"]);
   });
 
   test("takes a whole drag for one step", () => {
@@ -33,6 +43,17 @@ describe("undo", () => {
     store.undo();
     expect(store.state.latents[0]).toBe(0.5);
   });
+});
+
+test.each([
+  [[], 0, [0, 1]],
+  [[[0, 1, 1, 0]], 0, [0, 2]],
+  [[[1, 0, 0, 1]], 1, [1, 2]],
+  [[[0, 1, 1, 0], [2, 0, 0, 1]], 0, [1, 2]],
+  [[[0, 1, 1, 0], [2, 0, 0, 1], [1, 0, 2, 0]], 0, [0, 1]],
+])("with %j excluded a traversal that begins with label %i takes labels %j", (incompatible, first, wanted) => {
+  const labels = { ...model, incompatible: incompatible as [number, number, number, number][] };
+  expect(compatibleSpans(labels, first).map((x) => x.label)).toEqual(wanted);
 });
 
 describe("the address", () => {
@@ -53,6 +74,10 @@ describe("the address", () => {
     const read = fromAddress(`#${toAddress({ ...state, ...change })}`, model, 10);
     expect(read.gallery).toBe(3);
     expect(read.rest).toMatchObject(change);
+  });
+
+  test("brings back the label that comes first", () => {
+    expect(fromAddress(toAddress({ ...state, first: 2 }), model, 10).rest.first).toBe(2);
   });
 
   test("brings back latents that were moved, to four digits", () => {

@@ -9,11 +9,17 @@ import type { Announce, Panel } from "./panel";
 import { COLOURS } from "./priors";
 import { latentSlider } from "./slider";
 
+const EXPLANATION =
+  "Each bar is how probable the model finds a value in the face as it is now; \u201cat first\u201d is how probable it " +
+  "found it in the picture that was chosen.";
+
 export function characteristicsPanel(explorer: Explorer, announce: Announce): Panel {
   const { model } = explorer;
   const cards = model.labels.map((label, index) => labelCard(explorer, label, index, announce));
-  const root = element("div", { class: "cards" }, ...cards.map((x) => x.root));
-  if (!cards.length) root.append("This model has no labels.");
+  const { first } = explorer.store.state;
+  const order = [...cards.slice(first, first + 1), ...cards.filter((_, index) => index !== first)];
+  const list = element("div", { class: "cards" }, ...order.map((x) => x.root));
+  const root = element("div", {}, cards.length ? element("p", { class: "note" }, EXPLANATION) : "This model has no labels.", list);
   return { root, update: (state, before) => cards.forEach((card) => card.update(state, before)) };
 }
 
@@ -22,11 +28,11 @@ function labelCard(explorer: Explorer, label: Label, index: number, announce: An
   const set = (value: number): void => setLabel(explorer, index, value, announce);
   const toggle = label.kind === "binary" ? binaryToggle(label, index, set) : classChoice(label, index, set);
   const sliders = Array.from({ length: label.end - label.first }, (_, i) => {
-    const title = label.end - label.first === 1 ? label.title : `${label.title}, latent ${i + 1}`;
+    const title = label.end - label.first === 1 ? label.name : `${label.name}, latent ${i + 1}`;
     const priors = label.values.map((_, value) => ({ loc: at(at(label.loc, value), i), scale: at(at(label.scale, value), i) }));
     return latentSlider(explorer, label.first + i, title, priors, (state) => mostProbable(label, state));
   });
-  const title = element("h2", { attributes: { id: newId() } }, label.title);
+  const title = element("h2", { attributes: { id: newId() } }, label.name);
   const parts = [toggle, bars, ...sliders];
   const root = element(
     "section",
@@ -46,17 +52,17 @@ function setLabel(explorer: Explorer, index: number, value: number, announce: An
   const after = valuesOf(model, latents);
   store.set({ latents });
   const also = model.labels.flatMap((label, i) =>
-    i !== index && before[i] !== after[i] ? [`${label.title}: ${at(label.values, at(after, i))}`] : [],
+    i !== index && before[i] !== after[i] ? [`${label.name}: ${at(label.values, at(after, i))}`] : [],
   );
   const label = at(model.labels, index);
-  announce(`${label.title}: ${at(label.values, value)}.${also.length ? ` With it ${also.join(", ")}.` : ""}`);
+  announce(`${label.name}: ${at(label.values, value)}.${also.length ? ` With it ${also.join(", ")}.` : ""}`);
 }
 
 function binaryToggle(label: Label, index: number, set: (value: number) => void): Panel {
   const box = element("input", { class: "switch", data: { set: index }, attributes: { type: "checkbox", role: "switch" } });
   box.addEventListener("change", () => set(Number(box.checked)));
   const value = element("span", { class: "value", attributes: { "aria-hidden": "true" } });
-  const root = element("label", { class: "toggle" }, element("span", { class: "hidden" }, label.title), value, box);
+  const root = element("label", { class: "toggle" }, element("span", { class: "hidden" }, label.name), value, box);
   return {
     root,
     update(state) {
@@ -68,7 +74,7 @@ function binaryToggle(label: Label, index: number, set: (value: number) => void)
 }
 
 function classChoice(label: Label, index: number, set: (value: number) => void): Panel {
-  const { field, select } = choice(`Set ${label.title}`, label.values, 0, set);
+  const { field, select } = choice(`Set ${label.name}`, label.values, 0, set);
   field.firstElementChild?.classList.add("hidden");
   select.dataset["set"] = String(index);
   return { root: field, update: (state) => void (select.value = String(currentValue(label, state))) };
@@ -76,19 +82,18 @@ function classChoice(label: Label, index: number, set: (value: number) => void):
 
 /** q(y | z) of the face as it is now, and what the encoder saw in the picture. */
 function probabilityBars(label: Label, index: number): Panel {
-  const values = label.kind === "binary" ? [1] : label.values.map((_, i) => i);
-  const rows = values.map((value) => {
+  const rows = label.values.map((name, value) => {
     const bar = element("progress", {
       class: `colour-${value % COLOURS}`,
-      attributes: { max: 1, "aria-label": `Probability of ${label.title}: ${at(label.values, value)}` },
+      attributes: { max: 1, "aria-label": `Probability of ${label.name}: ${name}` },
     });
     const now = element("output", { class: "probability", data: { probability: value } });
     const original = element("small", { class: "original" });
-    const name = element("span", { class: `key colour-${value % COLOURS}` }, at(label.values, value));
-    return { value, bar, now, original, root: element("div", { class: "bar" }, name, bar, now, original) };
+    const key = element("span", { class: `key colour-${value % COLOURS}` }, name);
+    return { value, bar, now, original, root: element("div", { class: "bar" }, key, bar, now, original) };
   });
   return {
-    root: element("div", { class: "bars" }, ...rows.map((x) => x.root), legend(label)),
+    root: element("div", { class: "bars" }, ...rows.map((x) => x.root)),
     update(state) {
       const probabilities = labelProbabilities(label, state.latents);
       const pictured = state.subject.probabilities?.[index];
@@ -96,16 +101,10 @@ function probabilityBars(label: Label, index: number): Panel {
         const now = at(probabilities, row.value);
         row.bar.value = now;
         row.now.textContent = percent(now);
-        row.original.textContent = pictured ? `picture ${percent(at(pictured, row.value))}` : "";
+        row.original.textContent = pictured ? `at first ${percent(at(pictured, row.value))}` : "";
       }
     },
   };
-}
-
-/** Names the curves of a binary label, whose bars name only one value. */
-function legend(label: Label): HTMLElement | null {
-  if (label.kind !== "binary") return null;
-  return element("span", { class: "key colour-0" }, at(label.values, 0));
 }
 
 function currentValue(label: Label, state: State): number {

@@ -65,6 +65,19 @@ export function choice(
   return { field: element("label", { class: "choice" }, element("span", {}, label), select), select };
 }
 
+/** A choice that may be left open, which stands apart from the options, whatever they are called. */
+export function freeChoice(
+  label: string,
+  options: readonly string[],
+  act: (index: number | null) => void,
+): { readonly field: HTMLLabelElement; readonly select: HTMLSelectElement } {
+  const { field, select } = choice(label, options, 0, () => act(select.value === "" ? null : Number(select.value)));
+  const values = element("optgroup", { attributes: { label: "Always" } }, ...select.children);
+  select.replaceChildren(element("option", { attributes: { value: "" } }, "left to chance"), values);
+  select.value = "";
+  return { field, select };
+}
+
 export function checkbox(label: string, checked: boolean, act: (checked: boolean) => void): HTMLLabelElement {
   const box = element("input", { attributes: { type: "checkbox" } });
   box.checked = checked;

@@ -10,7 +10,7 @@ export interface Picker {
   mark(index: number | null): void;
 }
 
-/** A button for each picture. */
+/** A button for each picture. All are one stop of the Tab key; arrow keys, Home and End move among them. */
 export function picker(title: string, pictures: readonly Pixels[], choose: (index: number) => void): Picker {
   const faces = pictures.map((picture, index) => {
     const canvas = element("canvas", { class: "picture", attributes: { "aria-hidden": "true" } });
@@ -19,8 +19,41 @@ export function picker(title: string, pictures: readonly Pixels[], choose: (inde
     return button(canvas, () => choose(index), { class: "face", attributes: { "aria-label": name, "aria-pressed": "false" } });
   });
   const root = element("div", { class: "faces", attributes: { role: "group", "aria-label": title } }, ...faces);
+  const stop = (index: number): void => faces.forEach((face, i) => (face.tabIndex = i === index ? 0 : -1));
+  root.addEventListener("focusin", (event) => stop(faces.findIndex((x) => x === event.target)));
+  root.addEventListener("keydown", (event) => {
+    const now = faces.findIndex((x) => x === document.activeElement);
+    const place = moved(event.key, now, faces.length, columns(faces));
+    if (now < 0 || place === null) return;
+    event.preventDefault();
+    faces[place]?.focus();
+  });
+  stop(0);
   return {
     root,
-    mark: (index) => faces.forEach((face, i) => face.setAttribute("aria-pressed", String(i === index))),
+    mark(index) {
+      faces.forEach((face, i) => face.setAttribute("aria-pressed", String(i === index)));
+      if (!root.contains(document.activeElement)) stop(index ?? 0);
+    },
   };
+}
+
+/** Where a key leads among faces in rows, or null if it is another key; it ends at the first and the last face. */
+export function moved(key: string, now: number, count: number, across: number): number | null {
+  const places: Record<string, number> = {
+    ArrowRight: now + 1,
+    ArrowLeft: now - 1,
+    ArrowDown: now + across,
+    ArrowUp: now - across,
+    Home: 0,
+    End: count - 1,
+  };
+  const place = places[key];
+  if (place === undefined) return null;
+  return place < 0 || place >= count ? now : place;
+}
+
+/** How many faces stand in a row. */
+function columns(faces: readonly HTMLElement[]): number {
+  return faces.filter((x) => x.offsetTop === faces[0]?.offsetTop).length;
 }

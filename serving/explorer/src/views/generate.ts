@@ -6,7 +6,7 @@ import { tiled } from "../pixels";
 import { normals, uniforms } from "../random";
 import type { State } from "../state";
 import { download } from "./canvas";
-import { button, checkbox, choice, element } from "./dom";
+import { button, checkbox, element, freeChoice } from "./dom";
 import { picker } from "./gallery";
 import { Latest, type Panel } from "./panel";
 
@@ -17,8 +17,8 @@ export function generatePanel(explorer: Explorer, report: (error: unknown) => vo
   const { model, store } = explorer;
   const latest = new Latest(report);
   const choices = model.labels.map((label, index) =>
-    choice(label.title, ["any", ...label.values], 0, (chosen) => {
-      store.set({ asked: store.state.asked.map((x, i) => (i === index ? (chosen === 0 ? null : chosen - 1) : x)) });
+    freeChoice(label.name, label.values, (chosen) => {
+      store.set({ asked: store.state.asked.map((x, i) => (i === index ? chosen : x)) });
     }),
   );
   choices.forEach(({ select }, index) => (select.dataset["ask"] = String(index)));
@@ -55,8 +55,7 @@ export function generatePanel(explorer: Explorer, report: (error: unknown) => vo
     update(state, before) {
       if (state.view !== "generate") return;
       choices.forEach(({ select }, index) => {
-        const value = state.asked[index] ?? null;
-        select.value = String(value === null ? 0 : value + 1);
+        select.value = String(state.asked[index] ?? "");
       });
       const box = style.querySelector("input");
       if (box) box.checked = state.keepStyle;

@@ -17,7 +17,7 @@ export function stagePanel(explorer: Explorer, announce: Announce, report: (erro
   const reset = button("Reset", () => store.set({ latents: store.state.subject.latents }));
   explorer.show((picture, perSecond) => {
     paint(current, picture);
-    if (perSecond > 0) rate.textContent = `${Math.round(perSecond)} pictures per second`;
+    if (perSecond > 0) rate.textContent = `This browser draws ${Math.round(perSecond)} pictures per second.`;
   });
   const act = (work: Promise<void>, done: string): void => void work.then(() => announce(done), report);
   const faces = picker("Face", explorer.gallery, (index) => act(explorer.choose(index), `Face ${index + 1} chosen.`));

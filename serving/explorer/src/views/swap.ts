@@ -40,7 +40,7 @@ export function swapPanel(explorer: Explorer, report: (error: unknown) => void):
 
   function drawTicks(state: State): void {
     const boxes = model.labels.map((label, index) =>
-      checkbox(label.title, state.carried.includes(index), (ticked) => {
+      checkbox(label.name, state.carried.includes(index), (ticked) => {
         const others = store.state.carried.filter((x) => x !== index);
         store.set({ carried: ticked ? [...others, index].sort((a, b) => a - b) : others });
       }),

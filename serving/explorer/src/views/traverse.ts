@@ -24,7 +24,7 @@ export function traversePanel(explorer: Explorer, report: (error: unknown) => vo
 
   function words(chosen: Span): string {
     const label = at(model.labels, chosen.label);
-    return `${label.title} from ${at(label.values, chosen.start)} to ${at(label.values, chosen.end)}`;
+    return `${label.name} from ${at(label.values, chosen.start)} to ${at(label.values, chosen.end)}`;
   }
 
   return {
@@ -58,7 +58,7 @@ function axisFields({ model, store }: Explorer, axis: 0 | 1, title: string): Pan
   function fields(state: State): void {
     const chosen = state.spans[axis];
     const { values } = at(model.labels, chosen.label);
-    const names = model.labels.map((x) => x.title);
+    const names = model.labels.map((x) => x.name);
     const label = choice("Label", names, chosen.label, (index) => change(span(model, index)));
     const start = choice("From", values, chosen.start, (index) => change({ ...chosen, start: index }));
     const end = choice("To", values, chosen.end, (index) => change({ ...chosen, end: index }));

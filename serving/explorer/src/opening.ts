@@ -1,0 +1,53 @@
+// Where the page opens: on a face and a label whose switch changes the picture most.
+
+import { at, type Latents, setValues, valuesOf } from "./mathematics";
+import type { Pixels } from "./pixels";
+import type { Sidecar } from "./sidecar";
+
+export const MOST_PICTURES = 120; // that are decoded to find out, so that the page opens soon
+
+export interface Opening {
+  readonly face: number;
+  readonly label: number;
+}
+
+/** How many faces are tried: the more labels, the fewer. */
+export function facesTried(model: Sidecar, gallery: number): number {
+  return Math.min(gallery, Math.max(1, Math.floor(MOST_PICTURES / (1 + model.labels.length))));
+}
+
+/**
+ * The face and the label with the largest mean absolute change of a pixel when the label is flipped.
+ *
+ * @param faces latents of the first faces of the gallery.
+ */
+export async function mostVisible(
+  model: Sidecar,
+  faces: readonly Latents[],
+  decode: (latents: readonly Latents[]) => Promise<Pixels[]>,
+): Promise<Opening> {
+  let best: Opening = { face: 0, label: 0 };
+  let largest = 0;
+  for (const [face, latents] of faces.entries()) {
+    const edits = model.labels.map((_, label) => flipped(model, latents, label));
+    const [own, ...edited] = await decode([latents, ...edits]);
+    edited.forEach((picture, label) => {
+      const change = own ? distance(own, picture) : 0;
+      if (change > largest) [largest, best] = [change, { face, label }];
+    });
+  }
+  return best;
+}
+
+/** A label set to another value: the most frequent of those that it does not have. */
+function flipped(model: Sidecar, latents: Latents, index: number): number[] {
+  const now = at(valuesOf(model, latents), index);
+  const { frequency } = at(model.labels, index);
+  const others = frequency.map((_, value) => value).filter((value) => value !== now);
+  const value = others.reduce((best, x) => (at(frequency, x) > at(frequency, best) ? x : best));
+  return setValues(model, latents, model.labels.map((_, i) => (i === index ? value : null)));
+}
+
+function distance(one: Pixels, other: Pixels): number {
+  return one.values.reduce((sum, x, i) => sum + Math.abs(x - (other.values[i] ?? 0)), 0) / one.values.length;
+}
