@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tf_ccvae.training.tracking import Trackers
 
 FAILED_CHECK = 1  # exit code when an exported file is not near enough to Keras
+SHOWN = 8  # test images among which one is chosen for the command at the end
 LOST = 75  # exit code when another worker has gone: try again
 INTERRUPTED = 130  # exit code after Ctrl-C
 MAY_CHANGE = (  # when a run is continued
@@ -216,12 +217,15 @@ def measure(job: Job, model: LabelledVAE) -> dict[str, Any]:
 
 def report(job: Job, model: LabelledVAE, results: dict[str, Any], trackers: Trackers) -> None:
     """Writes figures and results.json, prints the summary, and ends the records of trackers."""
+    import numpy as np
+
     from tf_ccvae.support.files import write_json
     from tf_ccvae.training import pictures, terminal
 
     pictures.draw(model, job.dataset, job.run)
     write_json(job.run.results, results)
-    terminal.summary(job.console, results, job.run)
+    visible = pictures.most_visible(model, np.asarray(job.dataset.test.images[:SHOWN]))
+    terminal.summary(job.console, results, job.run, visible)
     trackers.finish(results)
 
 

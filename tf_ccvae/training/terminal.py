@@ -69,8 +69,15 @@ def progress(console: Console, epochs: int, steps: int, done: int) -> Iterator[B
         yield Bar(console, bar, epochs, steps, done)
 
 
-def summary(console: Console, results: dict[str, Any], run: Run) -> None:
-    """Prints test measures and what to do next."""
+def summary(console: Console, results: dict[str, Any], run: Run, visible: tuple[int, str] | None = None) -> None:
+    """Prints test measures and what to do next.
+
+    Args:
+      console: where to.
+      results: what stands in results.json.
+      run: the run directory.
+      visible: a test image and a label whose change can be seen in it, for the command that is suggested.
+    """
     test = results["test"]
     rows = [("label", "accuracy", "balanced", "most frequent")]
     for name, row in test["labels"].items():
@@ -79,7 +86,7 @@ def summary(console: Console, results: dict[str, Any], run: Run) -> None:
     console.print("\nTest accuracy")
     console.print(table(rows))
     path = shlex.quote(str(run.path))
-    label = next(iter(test["labels"]), "LABEL")
+    image, label = visible or (0, next(iter(test["labels"]), "LABEL"))
     epochs, steps = (results["training"][name] for name in ("epochs", "steps"))
     longer = max(2 * epochs, math.ceil(MANY * epochs / steps))
     console.print(
@@ -88,7 +95,7 @@ def summary(console: Console, results: dict[str, Any], run: Run) -> None:
         f"Figures:      {run.figures}\n"
         f"Model:        {run.model}   keras.models.load_model after import tf_ccvae\n"
         f"Measure it:   python -m tf_ccvae.evaluate {path}\n"
-        f"Use it:       python -m tf_ccvae.intervene {path} traverse 0 1 2 {option('--label', label)}\n"
+        f"Use it:       python -m tf_ccvae.intervene {path} traverse {image} {option('--label', label)}\n"
         f"Train longer: python -m tf_ccvae.fit --resume {path} --training.epochs {longer}"
         f"   {steps:,} steps so far\n"
         f"Curves:       tensorboard --logdir {shlex.quote(str(run.tensorboard))}"
