@@ -41,9 +41,16 @@ def checked(function: Function, inputs: Sequence[tf.TensorSpec]) -> Function:
             for count, spec in zip(rows[1:], inputs[1:], strict=True)
         ]
         with tf.control_dependencies([x for x in equal if x is not None]):
-            return function(*(tf.identity(x) for x in shaped))
+            outputs = function(*(_one_at_least(tf.identity(x), rows[0]) for x in shaped))
+        return {name: output[: rows[0]] for name, output in outputs.items()}
 
     return run
+
+
+def _one_at_least(rows: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """The rows, or one row of zeros where there is none: oneDNN's convolutions refuse an empty batch."""
+    missing = tf.cast(tf.equal(count, 0), tf.int32)
+    return tf.concat([rows, tf.zeros([missing, *rows.shape[1:]], rows.dtype)], axis=0)
 
 
 def _flat(rows: tf.Tensor) -> tf.Tensor:

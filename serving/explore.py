@@ -77,7 +77,7 @@ def site(export: Path, page: Path | None = None) -> dict[str, Path | bytes]:
     """
     page = page or PAGE
     if not (page / "index.html").is_file():
-        if page == PAGE and not (page.parent / "package.json").is_file():  # installed from a wheel
+        if page == PAGE and not (Path(__file__).parent / "explorer" / "package.json").is_file():  # a wheel
             raise ExploreError(f"{page}: this installation was made without the page; build the page before the wheel")
         raise ExploreError(
             f"{page}: the page is not built; once: cd {page.parent} && npm ci --ignore-scripts && npm run build"

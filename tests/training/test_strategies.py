@@ -15,6 +15,7 @@ import yaml
 
 from tf_ccvae import settings
 from tf_ccvae.data.pipeline import Share, evaluation_batches, training_batches
+from tf_ccvae.programs import fit as fit_program
 from tf_ccvae.settings import ConfigError
 from tf_ccvae.training import build, loop, run_directory, strategies
 
@@ -94,13 +95,12 @@ def test_settings_that_do_not_fit_are_refused_in_one_line(arguments, message):
 
 
 def test_the_strategy_is_saved_and_may_change_when_a_run_is_continued(tmp_path):
-    from tf_ccvae import fit
 
     config = settings.parse(["--strategy", "multi_worker", "--run-dir", str(tmp_path)]).config
     config.to_yaml(tmp_path / "config.yaml")
     continued = settings.parse(["--resume", str(tmp_path), "--strategy", "none"]).config
     assert (config.strategy, continued.strategy) == ("multi_worker", "none")
-    fit.check_unchanged(config, continued)
+    fit_program.check_unchanged(config, continued)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ prepare()
 from export import sidecar, signatures  # noqa: E402  after TensorFlow's environment is set
 from tf_ccvae import interventions  # noqa: E402
 from tf_ccvae.data.images import read_image  # noqa: E402
-from tf_ccvae.interventions import values_by_name  # noqa: E402
+from tf_ccvae.interventions import traversal, values_by_name  # noqa: E402
 from tf_ccvae.labels import Label, Labels  # noqa: E402
 from tf_ccvae.models.ccvae import CCVAE  # noqa: E402
 from tf_ccvae.objective import Noise  # noqa: E402
@@ -118,8 +118,8 @@ def draw_case(model: CCVAE, random: np.random.Generator) -> dict[str, Any]:
 def traverse_case(model: CCVAE, latents: np.ndarray) -> dict[str, Any]:
     """Latents of a grid, Hair_Colour black to red down, Smile off to on across."""
     with (
-        mock.patch.object(interventions, "encode", lambda model, images: images),
-        mock.patch.object(interventions, "decode", lambda model, latents: latents),
+        mock.patch.object(traversal, "encode", lambda model, images: images),
+        mock.patch.object(traversal, "decode", lambda model, latents: latents),
     ):
         grid = interventions.traverse_grid(model, latents, ("Hair_Colour", "Smile"), (0, 0), (2, 1), steps=4)
     return {"latents": grid.reshape(-1, LATENTS).tolist()}
