@@ -1,11 +1,14 @@
 """Classifies a picture, sets labels in it and saves the result, with onnxruntime and numpy alone.
 
-    python examples/onnx_python.py DIR PICTURE.png RESULT.png Smiling=1 [Eyeglasses=0 ...]
+    python examples/onnx_python.py DIR PICTURE.png RESULT.png Smiling=on [Eyeglasses=off ...]
 
-DIR is an export with ONNX files, PICTURE an 8-bit PNG of the model's size without interlacing.
+DIR is an export with ONNX files, PICTURE an 8-bit PNG of the model's size without interlacing. A mistake ends in one
+line and exit code 2.
 """
 
 import json
+import os
+import re
 import struct
 import sys
 import zlib
@@ -16,14 +19,28 @@ import onnxruntime
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by PNG colour type: grey, RGB, and both with transparency
+WORDS = {"off": 0, "no": 0, "false": 0, "0": 0, "on": 1, "yes": 1, "true": 1, "1": 1}  # values of binary labels
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
+
+
+class Mistake(Exception):
+    """What the user can mend, as one line."""
 
 
 def read_png(path: Path) -> np.ndarray:
     """uint8 (height, width, channels)."""
     content = path.read_bytes()
-    at, data, header = len(SIGNATURE), b"", ()
     if not content.startswith(SIGNATURE):
-        raise SystemExit(f"error: {path}: not a PNG file")
+        raise Mistake(f"{path}: not a PNG file")
+    try:
+        return pixels_of(content, path)
+    except (struct.error, zlib.error, ValueError) as error:
+        raise Mistake(f"{path}: damaged ({error})") from None
+
+
+def pixels_of(content: bytes, path: Path) -> np.ndarray:
+    """uint8 (height, width, channels) of the bytes of a PNG file."""
+    at, data, header = len(SIGNATURE), b"", ()
     while at < len(content):
         size, kind = struct.unpack(">I4s", content[at : at + 8])
         chunk = content[at + 8 : at + 8 + size]
@@ -34,7 +51,7 @@ def read_png(path: Path) -> np.ndarray:
         at += size + 12
     width, height, depth, colour, _, _, interlaced = header
     if depth != 8 or colour not in CHANNELS or interlaced:
-        raise SystemExit(f"error: {path}: must be an 8-bit grey or RGB PNG without interlacing")
+        raise Mistake(f"{path}: must be an 8-bit grey or RGB PNG without interlacing")
     channels = CHANNELS[colour]
     lines = np.frombuffer(zlib.decompress(data), np.uint8).reshape(height, 1 + width * channels)
     return unfiltered(lines, channels).reshape(height, width, channels)
@@ -64,38 +81,62 @@ def write_png(path: Path, image: np.ndarray) -> None:
     header = struct.pack(">IIBBBBB", width, height, 8, 0 if channels == 1 else 2, 0, 0, 0)
     lines = np.pad(image.reshape(height, -1), [(0, 0), (1, 0)])  # each line starts with 0: no filter
     compressed = zlib.compress(lines.tobytes())
-    path.write_bytes(SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", compressed) + chunk(b"IEND", b""))
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", compressed) + chunk(b"IEND", b""))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def run(folder: Path, name: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
     """Runs DIR/onnx/NAME.onnx."""
-    session = onnxruntime.InferenceSession(folder / "onnx" / f"{name}.onnx", providers=["CPUExecutionProvider"])
+    path = folder / "onnx" / f"{name}.onnx"
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
     names = [x.name for x in session.get_outputs()]
     return dict(zip(names, session.run(names, inputs), strict=True))
 
 
+def value_of(text: str, label: dict) -> int:
+    """The index of the value that a text means, as `value_of` of serving/values.py says."""
+    values, binary = label["values"], label["kind"] == "binary"
+    if text in values:
+        return values.index(text)
+    alike = [i for i, value in enumerate(values) if value.lower() == text.lower()]
+    if len(alike) == 1:
+        return alike[0]
+    if binary and text.lower() in WORDS:
+        return WORDS[text.lower()]
+    numbered = binary or any(NUMBER.fullmatch(value) for value in values)
+    if not numbered and re.fullmatch("[0-9]+", text) and int(text) < len(values):
+        return int(text)
+    raise Mistake(f"{label['name']}={text}: no such value; there are {', '.join(values)}")
+
+
 def asked(settings: list[str], labels: list[dict]) -> tuple[np.ndarray, np.ndarray]:
-    """`["Smiling=1"]` as values int32 (1, labels) and mask bool (1, labels)."""
+    """`["Smiling=on"]` as values int32 (1, labels) and mask bool (1, labels)."""
     names = [x["name"] for x in labels]
     values, mask = np.zeros((1, len(names)), np.int32), np.zeros((1, len(names)), bool)
     for setting in settings:
         name, _, value = setting.rpartition("=")
-        if name not in names or not value.isdigit():
-            raise SystemExit(f"error: {setting}: write LABEL=NUMBER with a label of {', '.join(names)}")
-        values[0, names.index(name)], mask[0, names.index(name)] = int(value), True
+        if name not in names:
+            raise Mistake(f"{setting}: write LABEL=VALUE with a label of {', '.join(names)}")
+        index = names.index(name)
+        values[0, index], mask[0, index] = value_of(value, labels[index]), True
     return values, mask
 
 
 def main(arguments: list[str]) -> None:
     if len(arguments) < 3:
-        raise SystemExit(f"usage: {__doc__.splitlines()[2].strip()}")
+        raise Mistake(f"write {__doc__.splitlines()[2].strip()}")
     folder, picture, result = map(Path, arguments[:3])
-    about = json.loads((folder / "ccvae.json").read_text())
+    about = json.loads((folder / "ccvae.json").read_text(encoding="utf-8"))
     image, labels = about["image"], about["labels"]
     values, mask = asked(arguments[3:], labels)
     pixels = read_png(picture)[..., : image["channels"]]
     if pixels.shape != (image["height"], image["width"], image["channels"]):
-        raise SystemExit(f"error: {picture}: is {pixels.shape}, the model's are {image['height']}x{image['width']}")
+        wanted = (image["height"], image["width"], image["channels"])
+        raise Mistake(f"{picture}: has height, width and channels {pixels.shape}, the model's images {wanted}")
     batch = pixels[None].astype(np.float32) / 255
     if image["layout"] == "nchw":
         batch = batch.transpose(0, 3, 1, 2)
@@ -110,4 +151,9 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except (Mistake, OSError) as error:
+        what = error if isinstance(error, Mistake) else f"{error.filename}: {error.strerror}"
+        print(f"error: {what}", file=sys.stderr)
+        sys.exit(2)

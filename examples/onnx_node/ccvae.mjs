@@ -1,14 +1,16 @@
 // Classifies a picture, sets labels in it and saves the result, with onnxruntime-web under Node.
 //
 //     npm install --ignore-scripts
-//     node ccvae.mjs DIR PICTURE.png RESULT.png Smiling=1 [Eyeglasses=0 ...]
+//     node ccvae.mjs DIR PICTURE.png RESULT.png Smiling=on [Eyeglasses=off ...]
 //
 // DIR is an export with ONNX files. The edit is made twice: by set_labels.onnx, and by `transport` below, from the
 // numbers in ccvae.json alone, as a web page would do it; the two must agree.
-import { readFileSync, writeFileSync } from "node:fs";
+// A mistake ends in one line and exit code 2.
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as ort from "onnxruntime-web";
 import { PNG } from "pngjs";
+import { Mistake, asked } from "./values.mjs";
 
 ort.env.wasm.numThreads = 1;
 const floats = (data, shape) => new ort.Tensor("float32", data, shape);
@@ -16,22 +18,6 @@ const floats = (data, shape) => new ort.Tensor("float32", data, shape);
 async function run(folder, name, inputs) {
   const session = await ort.InferenceSession.create(readFileSync(join(folder, "onnx", `${name}.onnx`)));
   return session.run(inputs);
-}
-
-// Values of all labels, and which of them are asked for, from ["Smiling=1"].
-function asked(settings, labels) {
-  const values = new Int32Array(labels.length);
-  const mask = new Uint8Array(labels.length);
-  for (const setting of settings) {
-    const [name, value] = setting.split("=");
-    const index = labels.findIndex((label) => label.name === name);
-    if (index < 0 || !(Number(value) in labels[index].values)) {
-      throw new Error(`${setting}: write LABEL=NUMBER with a label of ${labels.map((x) => x.name).join(", ")}`);
-    }
-    values[index] = Number(value);
-    mask[index] = 1;
-  }
-  return { values, mask };
 }
 
 // The most probable value of a label given the latents.
@@ -90,9 +76,15 @@ function eachPixel(image, visit) {
 }
 
 function readPicture(path, image) {
-  const png = PNG.sync.read(readFileSync(path));
+  const content = readFileSync(path);
+  let png;
+  try {
+    png = PNG.sync.read(content);
+  } catch (error) {
+    throw new Mistake(`${path}: not a PNG file, or damaged (${error.message})`);
+  }
   if (png.width !== image.width || png.height !== image.height) {
-    throw new Error(`${path}: is ${png.width}x${png.height}, the model's are ${image.width}x${image.height}`);
+    throw new Mistake(`${path}: is ${png.width}x${png.height}, the model's are ${image.width}x${image.height}`);
   }
   const pixels = new Float32Array(image.height * image.width * image.channels);
   eachPixel(image, (from, to) => { pixels[to] = png.data[from] / 255; });
@@ -106,35 +98,47 @@ function writePicture(path, pixels, image) {
     png.data[to] = Math.round(pixels[from] * 255);
     if (image.channels === 1) png.data[to + 1] = png.data[to + 2] = png.data[to];
   });
-  writeFileSync(path, PNG.sync.write(png));
+  const partial = `${path}.partial`;
+  try {
+    writeFileSync(partial, PNG.sync.write(png));
+    renameSync(partial, path);
+  } finally {
+    rmSync(partial, { force: true });
+  }
 }
 
-const [folder, picture, result, ...settings] = process.argv.slice(2);
-if (!result) {
-  console.error("usage: node ccvae.mjs DIR PICTURE.png RESULT.png LABEL=NUMBER ...");
-  process.exit(2);
+async function main(folder, picture, result, ...settings) {
+  if (!result) throw new Mistake("write node ccvae.mjs DIR PICTURE.png RESULT.png LABEL=VALUE ...");
+  const about = JSON.parse(readFileSync(join(folder, "ccvae.json"), "utf8"));
+  const { image, labels } = about;
+  const shape = image.layout === "nchw"
+    ? [1, image.channels, image.height, image.width]
+    : [1, image.height, image.width, image.channels];
+  const { values, mask } = asked(settings, labels);
+  const encoded = await run(folder, "encoder", { image: floats(readPicture(picture, image), shape) });
+  const probabilities = encoded.probabilities.data;
+  const most = encoded.probabilities.dims[2];
+  const edited = await run(folder, "set_labels", {
+    latents: encoded.loc,
+    labels: new ort.Tensor("int32", values, [1, labels.length]),
+    mask: new ort.Tensor("bool", mask, [1, labels.length]),
+  });
+  const ours = transport(Array.from(encoded.loc.data), values, mask, about);
+  const apart = Math.max(...ours.map((x, i) => Math.abs(x - edited.edited_latents.data[i])));
+  if (apart > 1e-5) throw new Error(`transport and set_labels.onnx are ${apart} apart`);
+  const decoded = await run(folder, "decoder", { latents: edited.edited_latents });
+  writePicture(result, decoded.image.data, image);
+  console.log(JSON.stringify({
+    loc: Array.from(encoded.loc.data),
+    probabilities: Object.fromEntries(labels.map((label, i) =>
+      [label.name, Array.from(probabilities.slice(i * most, i * most + label.values.length))])),
+  }));
 }
-const about = JSON.parse(readFileSync(join(folder, "ccvae.json"), "utf8"));
-const { image, labels } = about;
-const shape = image.layout === "nchw"
-  ? [1, image.channels, image.height, image.width]
-  : [1, image.height, image.width, image.channels];
-const { values, mask } = asked(settings, labels);
-const encoded = await run(folder, "encoder", { image: floats(readPicture(picture, image), shape) });
-const probabilities = encoded.probabilities.data;
-const most = encoded.probabilities.dims[2];
-const edited = await run(folder, "set_labels", {
-  latents: encoded.loc,
-  labels: new ort.Tensor("int32", values, [1, labels.length]),
-  mask: new ort.Tensor("bool", mask, [1, labels.length]),
-});
-const ours = transport(Array.from(encoded.loc.data), values, mask, about);
-const apart = Math.max(...ours.map((x, i) => Math.abs(x - edited.edited_latents.data[i])));
-if (apart > 1e-5) throw new Error(`transport and set_labels.onnx are ${apart} apart`);
-const decoded = await run(folder, "decoder", { latents: edited.edited_latents });
-writePicture(result, decoded.image.data, image);
-console.log(JSON.stringify({
-  loc: Array.from(encoded.loc.data),
-  probabilities: Object.fromEntries(labels.map((label, i) =>
-    [label.name, Array.from(probabilities.slice(i * most, i * most + label.values.length))])),
-}));
+
+try {
+  await main(...process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof Mistake) && !error.syscall) throw error;
+  console.error(`error: ${error instanceof Mistake ? error.message : `${error.path}: ${error.code}`}`);
+  process.exitCode = 2;
+}

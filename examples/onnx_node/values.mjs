@@ -1,0 +1,35 @@
+// Which value of a label a text means, as `value_of` of serving/values.py says.
+
+const WORDS = { off: 0, no: 0, false: 0, 0: 0, on: 1, yes: 1, true: 1, 1: 1 };
+const NUMBER = /^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)$/;
+
+// What the user can mend, as one line.
+export class Mistake extends Error {}
+
+// The index of a value of a label of ccvae.json: its name exactly, else the only name that is equal without regard to
+// case, else for a binary label one of WORDS. For another label digits are an index, if no name is a number.
+export function indexOfValue(text, label) {
+  const { name, kind, values } = label;
+  if (values.includes(text)) return values.indexOf(text);
+  const lower = text.toLowerCase();
+  const alike = values.map((_, i) => i).filter((i) => values[i].toLowerCase() === lower);
+  if (alike.length === 1) return alike[0];
+  if (kind === "binary" && Object.hasOwn(WORDS, lower)) return WORDS[lower];
+  const numbered = kind === "binary" || values.some((value) => NUMBER.test(value));
+  if (!numbered && /^[0-9]+$/.test(text) && Number(text) < values.length) return Number(text);
+  throw new Mistake(`${name}=${text}: no such value; there are ${values.join(", ")}`);
+}
+
+// Values of all labels, and which of them are asked for, from ["Smiling=on"].
+export function asked(settings, labels) {
+  const values = new Int32Array(labels.length);
+  const mask = new Uint8Array(labels.length);
+  for (const setting of settings) {
+    const at = setting.lastIndexOf("=");
+    const index = at < 0 ? -1 : labels.findIndex((label) => label.name === setting.slice(0, at));
+    if (index < 0) throw new Mistake(`${setting}: write LABEL=VALUE with a label of ${labels.map((x) => x.name).join(", ")}`);
+    values[index] = indexOfValue(setting.slice(at + 1), labels[index]);
+    mask[index] = 1;
+  }
+  return { values, mask };
+}
