@@ -89,6 +89,27 @@ def test_files_read_by_the_server_are_classified_as_those_read_here(client, pixe
     np.testing.assert_allclose(client.classify_bytes(files)["probabilities"], expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("bad", [b"no image", b""])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_file_that_cannot_be_read_fails_no_other_file_of_its_batch(server, pixels, way, bad):
+    files = [png(pixels[0]), bad, png(pixels[1])]
+    with server.client(way) as client:
+        alone = client.classify_bytes(files[::2])["probabilities"]
+        together = client.predict("classify_bytes", {"image_bytes": np.array(files, object)}).outputs
+        barrier = threading.Barrier(3)
+
+        def one(file):
+            barrier.wait()  # so that a server with batching may merge them
+            return client.predict("classify_bytes", {"image_bytes": np.array([file], object)}).outputs
+
+        with ThreadPoolExecutor(3) as pool:
+            merged = list(pool.map(one, files))
+    assert together["decoded"].tolist() == [1, 0, 1] and [x["decoded"].item() for x in merged] == [1, 0, 1]
+    for rows in (together["probabilities"], np.concatenate([x["probabilities"] for x in merged])):
+        assert np.isnan(rows[1]).all()
+        np.testing.assert_allclose(rows[::2], alone, atol=1e-6)
+
+
 # JSON forms -----------------------------------------------------------------------------------------------------------
 
 
