@@ -22,7 +22,8 @@ import numpy as np
 
 from benchmarks.common import RESULTS, keep, last_committed, machine, ratio_cell, ratios, table, verdict
 from benchmarks.training_speed import measure
-from export import verify
+from export import manifest
+from export import runtimes as running
 from tf_ccvae.support.startup import prepare
 from tf_ccvae.training import build
 
@@ -35,12 +36,12 @@ BASE = "SavedModel"
 # Runtimes: (export, graph) -> a function of arrays --------------------------------------------------------------------
 
 
-def keras_call(folder: Path, graph: str) -> verify.Runner:
+def keras_call(folder: Path, graph: str) -> running.Runner:
     """The Keras model itself, called eagerly, by the functions that are exported."""
     prepare()
     import tensorflow as tf
 
-    from export.signatures import Uses, as_float32
+    from export.uses import Uses, as_float32
     from tf_ccvae.training import run_directory
 
     uses = Uses(as_float32(run_directory.load(folder.parent / "run")[1]))
@@ -48,19 +49,19 @@ def keras_call(folder: Path, graph: str) -> verify.Runner:
     return lambda inputs: {k: v.numpy() for k, v in function(tf.constant(inputs[INPUTS[graph]])).items()}
 
 
-def saved_model(folder: Path, graph: str) -> verify.Runner:
+def saved_model(folder: Path, graph: str) -> running.Runner:
     """The SavedModel; for the encoder the signature `classify`, for the decoder `decode`."""
     prepare()
     (version,) = (folder / "saved_model").iterdir()
-    return verify.saved_model_runners(version)[SIGNATURES[graph][0]]
+    return running.saved_model_runners(version)[SIGNATURES[graph][0]]
 
 
-def onnxruntime_file(folder: Path, graph: str, suffix: str = "") -> verify.Runner:
+def onnxruntime_file(folder: Path, graph: str, suffix: str = "") -> running.Runner:
     """An ONNX file in onnxruntime."""
-    return verify.onnx_runner(folder / "onnx" / f"{graph}{suffix}.onnx")
+    return running.onnx_runner(folder / "onnx" / f"{graph}{suffix}.onnx")
 
 
-def openvino(folder: Path, graph: str) -> verify.Runner:
+def openvino(folder: Path, graph: str) -> running.Runner:
     """The ONNX file in OpenVINO, in float32, which it otherwise leaves where the processor has a shorter format."""
     from openvino import Core
 
@@ -70,7 +71,7 @@ def openvino(folder: Path, graph: str) -> verify.Runner:
     return lambda inputs: {name: value for key, value in compiled(inputs).items() for name in key.get_names()}
 
 
-def opencv(folder: Path, graph: str) -> verify.Runner:
+def opencv(folder: Path, graph: str) -> running.Runner:
     """The ONNX file in OpenCV's dnn module."""
     import cv2
 
@@ -85,7 +86,7 @@ def opencv(folder: Path, graph: str) -> verify.Runner:
     return run
 
 
-def reference(folder: Path, graph: str) -> verify.Runner:
+def reference(folder: Path, graph: str) -> running.Runner:
     """The ONNX file in the reference evaluator of the onnx package."""
     from onnx.reference import ReferenceEvaluator
 
@@ -93,12 +94,12 @@ def reference(folder: Path, graph: str) -> verify.Runner:
     return lambda inputs: dict(zip(evaluator.output_names, evaluator.run(None, inputs), strict=True))
 
 
-def litert(folder: Path, graph: str) -> verify.Runner:
+def litert(folder: Path, graph: str) -> running.Runner:
     """The LiteRT file."""
-    return verify.litert_runner(folder / "litert" / f"{graph}.tflite")
+    return running.litert_runner(folder / "litert" / f"{graph}.tflite")
 
 
-RUNTIMES: dict[str, Callable[[Path, str], verify.Runner]] = {
+RUNTIMES: dict[str, Callable[[Path, str], running.Runner]] = {
     "Keras, eager call": keras_call,
     BASE: saved_model,
     "onnxruntime": onnxruntime_file,
@@ -123,7 +124,7 @@ def jobs_of(chosen: list[str], graph: str, batch: int) -> list[str]:
 
 def arrays_of(folder: Path, graph: str, batch: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The first rows of what went into Keras and came out of it."""
-    with np.load(folder / verify.REFERENCE) as stored:
+    with np.load(folder / manifest.REFERENCE) as stored:
         start = f"output/{graph}/"
         inputs = {INPUTS[graph]: stored[f"input/{INPUTS[graph]}"][:batch]}
         return inputs, {x.removeprefix(start): stored[x][:batch] for x in stored.files if x.startswith(start)}

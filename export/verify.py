@@ -1,4 +1,4 @@
-"""Each artefact against Keras, on batches of 1, 2, 3 and 64 real images; and the manifest that says what came out.
+"""Each artefact against Keras, on batches of 1, 2, 3 and 64 real images.
 
 `python -m export verify DIR` repeats it later and elsewhere: reference.npz holds what went into Keras and came out, so
 that numpy and onnxruntime are enough. Nothing here imports TensorFlow unless a SavedModel or LiteRT file is checked.
@@ -6,23 +6,19 @@ that numpy and onnxruntime are enough. Nothing here imports TensorFlow unless a 
 Errors are the largest |value - reference| / max(1, |reference|) of an output.
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from export.errors import CheckError, ExportError
+from export.manifest import REFERENCE, file_entry, read_manifest
+from export.runtimes import Arrays, Runner, onnx_runner
 
 BATCHES = (1, 2, 3, 64)
 LIMITS = {"float32": 1e-5, "float16": 5e-3}  # largest error
 AGREEMENT = 0.98  # smallest share of equal labels in int8
-MANIFEST, REFERENCE, SIDECAR = "manifest.json", "reference.npz", "ccvae.json"
-PYTHON_CALLS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
-Arrays = Mapping[str, np.ndarray]
-Runner = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 # Real images and what Keras makes of them -----------------------------------------------------------------------------
@@ -156,75 +152,7 @@ def judged(path: str, precision: str, run: Runner, inputs: Arrays, outputs: Arra
     return result
 
 
-# Runtimes -------------------------------------------------------------------------------------------------------------
-
-
-def onnx_runner(path: Path) -> Runner:
-    """Runs an ONNX file in onnxruntime on the CPU.
-
-    Raises:
-      CheckError: onnxruntime does not load it.
-    """
-    import onnxruntime
-
-    try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own classes share no other parent
-        raise CheckError(f"{path.name}: onnxruntime does not load it: {error}") from error
-    names = [x.name for x in session.get_outputs()]
-    return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
-
-
-def litert_runner(path: Path) -> Runner:
-    """Runs a LiteRT file by its only signature."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(str(path))
-    positions = {
-        x["name"].removeprefix("serving_default_").partition(":")[0]: x["index"]
-        for x in interpreter.get_input_details()
-    }
-
-    def run(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        for name, rows in inputs.items():
-            interpreter.resize_tensor_input(positions[name], rows.shape)
-        return interpreter.get_signature_runner()(**inputs)
-
-    return run
-
-
-def saved_model_runners(folder: Path) -> dict[str, Runner]:
-    """Runs each signature of a SavedModel.
-
-    Raises:
-      CheckError: its graph calls back into Python, which no other program can do.
-    """
-    import tensorflow as tf
-
-    from export.saved_model import operations
-
-    calls = sorted(operations(folder) & set(PYTHON_CALLS))
-    if calls:
-        raise CheckError(f"{folder.name}: the graph calls Python: {', '.join(calls)}")
-    loaded = tf.saved_model.load(str(folder))
-
-    def runner(name: str) -> Runner:
-        def run(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-            results = loaded.signatures[name](**{key: tf.constant(rows) for key, rows in inputs.items()})
-            return {key: value.numpy() for key, value in results.items()}
-
-        return run
-
-    return {name: runner(name) for name in loaded.signatures}
-
-
-# The manifest ---------------------------------------------------------------------------------------------------------
-
-
-def file_entry(path: Path) -> dict[str, Any]:
-    """Size in bytes and SHA-256 of a file."""
-    content = path.read_bytes()
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+# Later and elsewhere --------------------------------------------------------------------------------------------------
 
 
 def verify(folder: Path, images: Any = None) -> dict[str, Any]:
@@ -286,27 +214,6 @@ def arranged(images: np.ndarray, layout: str) -> np.ndarray:
     """uint8 (n, height, width, channels) to float32 in [0, 1], in the layout."""
     pixels = images.astype(np.float32) / 255
     return pixels if layout == "nhwc" else pixels.transpose(0, 3, 1, 2)
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of an export.
-
-    Raises:
-      ExportError: there is none, or it cannot be read.
-    """
-    path = folder / MANIFEST
-    if not folder.is_dir():
-        raise ExportError(f"{folder}: no such folder")
-    if not path.is_file():
-        raise ExportError(f"{folder}: no {MANIFEST}; this is no export, or a half-written one: export again")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"version", "image", "artefacts", "files"} - set(manifest)
-    except (ValueError, TypeError) as error:
-        raise ExportError(f"{path}: not readable ({error}); export again") from error
-    if missing:
-        raise ExportError(f"{path}: no {', '.join(sorted(missing))}; export again")
-    return manifest
 
 
 def largest_error(result: Mapping[str, Any]) -> float:

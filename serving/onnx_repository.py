@@ -10,8 +10,8 @@ from typing import Any
 
 import onnx
 
-from export import verify
 from export.errors import CheckError, ExportError
+from export.manifest import file_entry, read_manifest
 from serving.errors import PublishError
 from tf_ccvae.support.errors import reason
 
@@ -34,7 +34,7 @@ def write(export: Path, to: Path, prefix: str = "ccvae") -> list[Path]:
       PublishError: the export is damaged or has no ONNX files, the version is there already, or `to` cannot be written.
     """
     try:
-        manifest = verify.read_manifest(export)
+        manifest = read_manifest(export)
     except (ExportError, CheckError) as error:
         raise PublishError(str(error)) from error
     artefacts = [x for x in manifest["artefacts"] if x["format"] == "onnx" and x["precision"] == "float32"]
@@ -43,7 +43,7 @@ def write(export: Path, to: Path, prefix: str = "ccvae") -> list[Path]:
     folders = []
     for artefact in artefacts:
         source = export / artefact["path"]
-        if not source.is_file() or verify.file_entry(source) != manifest["files"][artefact["path"]]:
+        if not source.is_file() or file_entry(source) != manifest["files"][artefact["path"]]:
             raise PublishError(f"{source}: missing, or not the file that was exported; export again")
         folder = to / f"{prefix}_{artefact['name']}"
         try:

@@ -19,8 +19,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 from tensorflow_serving.config import file_system_storage_path_source_pb2, model_server_config_pb2
 
-from export import verify
 from export.errors import CheckError, ExportError
+from export.manifest import file_entry, read_manifest
 from serving.errors import PublishError
 from tf_ccvae.support.errors import failed_write, reason
 from tf_ccvae.support.files import write_text
@@ -175,7 +175,7 @@ def _row(info: Any) -> np.ndarray:
 def _source(export: Path) -> tuple[int, Path]:
     """Version and folder of the SavedModel in an export whose files are as they were written."""
     try:
-        manifest = verify.read_manifest(export)
+        manifest = read_manifest(export)
     except (ExportError, CheckError) as error:
         raise PublishError(str(error)) from error
     version = int(manifest["version"])
@@ -183,7 +183,7 @@ def _source(export: Path) -> tuple[int, Path]:
     if not files:
         raise PublishError(f"{export}: holds no SavedModel; export with --formats saved_model")
     for name, entry in files.items():
-        if not (export / name).is_file() or verify.file_entry(export / name) != entry:
+        if not (export / name).is_file() or file_entry(export / name) != entry:
             raise PublishError(f"{export / name}: missing, or not the file that was exported; export again")
     return version, export / "saved_model" / str(version)
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export import verify
-from export.signatures import Uses, as_float32
+from export import runtimes
+from export.uses import Uses, as_float32
 from serving.values import value_of
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -46,7 +46,7 @@ def agrees(exported, name, results):
 @pytest.mark.parametrize("size", [1, 5, 64])
 @pytest.mark.parametrize("name", FILES)
 def test_onnxruntime(exported, name, size):
-    run = verify.onnx_runner(exported.folder / "onnx" / f"{name}.onnx")
+    run = runtimes.onnx_runner(exported.folder / "onnx" / f"{name}.onnx")
     agrees(exported, name, run(inputs_of(exported, name, size)))
 
 
@@ -86,7 +86,7 @@ def test_opencv(exported, name, size):
 @pytest.mark.parametrize("size", [1, 64])
 @pytest.mark.parametrize("name", ["encoder", "decoder"])
 def test_litert(exported, name, size):
-    run = verify.litert_runner(exported.folder / "litert" / f"{name}.tflite")
+    run = runtimes.litert_runner(exported.folder / "litert" / f"{name}.tflite")
     results = run(inputs_of(exported, name, size))
     assert set(results) == set(SIGNED[name][1])
     agrees(exported, name, results)

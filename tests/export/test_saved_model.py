@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from export import verify
+from export import runtimes
 from export.errors import CheckError
 from export.saved_model import operations
 
@@ -81,9 +81,9 @@ def test_no_rows_give_no_rows(loaded, name):
 )
 def test_a_picture_with_a_pixel_that_is_no_number_gives_no_numbers_and_others_do(exported, pixels, file, bad):
     run = {
-        "1": lambda path: verify.saved_model_runners(path)["encode"],
-        "onnx": verify.onnx_runner,
-        "tflite": verify.litert_runner,
+        "1": lambda path: runtimes.saved_model_runners(path)["encode"],
+        "onnx": runtimes.onnx_runner,
+        "tflite": runtimes.litert_runner,
     }[file.rpartition("." if "." in file else "/")[2]](exported.folder / file)
     images = pixels[:3].copy()
     images[1, 4, 4] = bad
@@ -152,7 +152,7 @@ def test_weights_are_stored_once(exported, model):
 
 def test_no_operation_calls_python(exported):
     found = operations(exported.folder / "saved_model" / "1")
-    assert "Conv2D" in found and not found & set(verify.PYTHON_CALLS)
+    assert "Conv2D" in found and not found & set(runtimes.PYTHON_CALLS)
 
 
 def test_a_graph_that_calls_python_is_refused(tmp_path):
@@ -163,4 +163,4 @@ def test_a_graph_that_calls_python_is_refused(tmp_path):
     )
     tf.saved_model.save(module, str(tmp_path / "1"), signatures={"classify": module.call.get_concrete_function()})
     with pytest.raises(CheckError, match="calls Python: EagerPyFunc"):
-        verify.saved_model_runners(tmp_path / "1")
+        runtimes.saved_model_runners(tmp_path / "1")

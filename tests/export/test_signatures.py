@@ -9,7 +9,8 @@ from PIL import Image
 
 from export import onnx as onnx_format
 from export import pictures
-from export.signatures import Uses, as_float32, of_format, table
+from export.signatures import of_format, table
+from export.uses import Uses, as_float32
 from serving import images
 from tf_ccvae import interventions
 from tf_ccvae.labels import MISSING, Label, Labels

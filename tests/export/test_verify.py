@@ -12,6 +12,7 @@ from export import __main__ as program
 from export import onnx as onnx_format
 from export import verify
 from export.errors import CheckError, ExportError
+from export.manifest import file_entry
 from export.run import Options, export_run
 
 SHAPE = (28, 28, 1)
@@ -41,7 +42,7 @@ def test_manifest_holds_results_sizes_hashes_versions_and_labels(exported):
     }
     assert set(manifest["files"]) == files
     for name, entry in manifest["files"].items():
-        assert entry == verify.file_entry(exported.folder / name)
+        assert entry == file_entry(exported.folder / name)
     limits = {"float32": 1e-5, "float16": 5e-3}
     for artefact in manifest["artefacts"]:
         for check in artefact["checks"].values():
@@ -87,7 +88,7 @@ def test_a_changed_file_is_found(copy, capsys):
 def test_another_model_is_found_even_if_the_manifest_agrees(copy, capsys):
     shutil.copy(copy / "onnx" / "encoder.int8.onnx", copy / "onnx" / "encoder.onnx")
     manifest = json.loads((copy / "manifest.json").read_text())
-    manifest["files"]["onnx/encoder.onnx"] = verify.file_entry(copy / "onnx" / "encoder.onnx")
+    manifest["files"]["onnx/encoder.onnx"] = file_entry(copy / "onnx" / "encoder.onnx")
     (copy / "manifest.json").write_text(json.dumps(manifest))
     line, code = refusal(capsys, "verify", copy)
     assert "onnx/encoder.onnx: " in line and "is off by" in line and code == 1

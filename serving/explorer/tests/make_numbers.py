@@ -16,7 +16,7 @@ from tf_ccvae.support.startup import prepare
 
 prepare()
 
-from export import sidecar, signatures  # noqa: E402  after TensorFlow's environment is set
+from export import sidecar, signatures, uses  # noqa: E402  after TensorFlow's environment is set
 from tf_ccvae import interventions  # noqa: E402
 from tf_ccvae.data.images import read_image  # noqa: E402
 from tf_ccvae.interventions import traversal, values_by_name  # noqa: E402
@@ -52,7 +52,7 @@ def made_up_model(size: int = 16, channels: int = 3, widths: tuple[int, ...] = (
 
 def description(model: CCVAE, layout: str = "nhwc") -> dict[str, Any]:
     """Its ccvae.json."""
-    table = signatures.of_format(signatures.table(signatures.as_float32(model), layout), "onnx")
+    table = signatures.of_format(signatures.table(uses.as_float32(model), layout), "onnx")
     run = {"name": "made up", "sha256": "0" * 64, "tf_ccvae": "0"}
     return sidecar.describe(model, table, layout, 1, run, FILES)
 
