@@ -55,7 +55,12 @@ def partial(to: Path) -> Iterator[Path]:
 
 
 def publish(folder: Path, to: Path, manifest: dict[str, Any]) -> None:
-    """Moves a verified export to its place; the manifest goes last, so that without it the export is half-written."""
+    """Moves a verified export to its place.
+
+    The manifest goes last, so that without it the export is half-written; it is written first, so that a disk that is
+    full leaves the export before it as it was.
+    """
+    write_json(folder / MANIFEST, manifest)
     (to / MANIFEST).unlink(missing_ok=True)
     for name in ("onnx", "litert"):
         shutil.rmtree(to / name, ignore_errors=True)
@@ -64,6 +69,5 @@ def publish(folder: Path, to: Path, manifest: dict[str, Any]) -> None:
         version = str(manifest["version"])
         os.rename(folder / "saved_model" / version, to / "saved_model" / version)
         (folder / "saved_model").rmdir()
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST):
         os.replace(path, to / path.name)
-    write_json(to / MANIFEST, manifest)

@@ -1,5 +1,8 @@
 """What is wrong is found, when an export is written and later, by onnxruntime alone."""
 
+import builtins
+import errno
+import io
 import json
 import shutil
 import subprocess
@@ -174,6 +177,26 @@ def test_a_failed_check_keeps_the_export_before_it(exported, copy, monkeypatch):
     assert (copy / "manifest.json").read_text() == before and not (copy / ".partial").exists()
     monkeypatch.undo()
     assert verify.verify(copy)
+
+
+@pytest.mark.parametrize("file", ["encoder.tflite", "reference.npz", "manifest.json"])
+def test_a_disk_that_is_full_keeps_the_export_before_it(exported, copy, pixels, tmp_path, capsys, monkeypatch, file):
+    opened = io.open
+
+    def full(path, mode="r", *settings, **keywords):
+        if "w" in mode and file in str(path):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return opened(path, mode, *settings, **keywords)
+
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    np.save(tmp_path / "images.npy", pixels)
+    for module in (io, builtins):
+        monkeypatch.setattr(module, "open", full)
+    arguments = ("--to", copy, "--formats", "litert", "--images", tmp_path / "images.npy")
+    line, code = refusal(capsys, exported.run, *arguments)
+    monkeypatch.undo()
+    assert f"--to: {copy} cannot be written (No space left on device); make room" in line and code == 2
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
 
 
 def test_fewer_images_than_the_largest_batch_are_taken_again():
