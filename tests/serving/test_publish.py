@@ -100,6 +100,17 @@ def test_labels_move_at_a_server_that_refuses_what_is_not_available(export, as_v
         assert after(2) == (3, [1, 2, 3])
 
 
+def test_an_older_configuration_loads_all_versions_after_the_next_publication(export, as_version, tmp_path):
+    publish.prepare(export, tmp_path, label=("stable", 1))
+    path = tmp_path / publish.CONFIG
+    path.write_text(path.read_text().replace("all {", "specific { versions: 1"))
+    assert config_of(tmp_path)[0].model_version_policy.WhichOneof("policy_choice") == "specific"
+    publish.prepare(as_version(2), tmp_path)
+    (entry,) = config_of(tmp_path)
+    assert entry.model_version_policy.WhichOneof("policy_choice") == "all"
+    assert dict(entry.version_labels) == {"stable": 1}
+
+
 def test_a_label_of_an_older_configuration_moves_in_two_steps(export, as_version, tmp_path):
     publish.prepare(export, tmp_path, label=("stable", 1), mount=tmp_path)
     path = tmp_path / publish.CONFIG
@@ -107,6 +118,9 @@ def test_a_label_of_an_older_configuration_moves_in_two_steps(export, as_version
     with ServerDouble(path, poll=1000) as double:
         with pytest.raises(PublishError, match="AVAILABLE, do this again: python -m serving label"):
             publish.prepare(as_version(2), tmp_path, label=("stable", 2), mount=tmp_path)
+        (entry,) = config_of(tmp_path)
+        assert entry.model_version_policy.WhichOneof("policy_choice") == "all"
+        assert dict(entry.version_labels) == {"stable": 1}
         double.look()
         publish.set_label(tmp_path, ("stable", 2), mount=tmp_path)
         double.look()
