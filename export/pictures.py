@@ -7,6 +7,8 @@ levels of 255, because Pillow rounds between the two directions of scaling.
 
 import tensorflow as tf
 
+from tf_ccvae.data.images import DEPTHS, WHITE
+
 MAX_BYTES = 20 * 2**20  # of a file; as in serving.images
 MAX_PIXELS = 40_000_000  # of a picture once it is decompressed; as in serving.images
 HEAD = 2**17  # bytes in which XMP is looked for
@@ -64,11 +66,17 @@ def _decoded(content: tf.Tensor) -> tf.Tensor:
 def _of_png(content: tf.Tensor) -> tf.Tensor:
     size = tf.cast(tf.io.decode_raw(tf.strings.substr(content, 16, 8), tf.int32, little_endian=False), tf.int64)
     with tf.control_dependencies([_not_too_large(size)]):
-        shallow_grey = tf.strings.substr(content, 25, 1) == b"\x00"
-        shallow_grey &= tf.strings.substr(content, 24, 1) != b"\x08"
-        image = tf.cond(shallow_grey, lambda: _opaque(content), lambda: tf.io.decode_png(content, channels=4))
+        grey, depth = tf.strings.substr(content, 25, 1) == b"\x00", tf.strings.substr(content, 24, 1)
+        image = tf.cond(
+            grey & (depth != b"\x08"),
+            lambda: tf.cond(depth == b"\x10", lambda: _of_deep_grey(content), lambda: _opaque(content)),
+            lambda: tf.io.decode_png(content, channels=4),
+        )
     image = tf.ensure_shape(image, (None, None, 4))
     colours, opaque = image[..., :3], image[..., 3:]
+    used = tf.debugging.Assert((depth != b"\x10") | grey | (tf.reduce_max(colours) >= 64), ["upper bits not used"])
+    with tf.control_dependencies([used]):
+        colours = tf.identity(colours)
 
     def on_white() -> tf.Tensor:
         share = tf.cast(opaque, tf.float32) / 255
@@ -78,8 +86,20 @@ def _of_png(content: tf.Tensor) -> tf.Tensor:
 
 
 def _opaque(content: tf.Tensor) -> tf.Tensor:
-    """Grey of other depths than 8 bits, for which TensorFlow fills in too small a number where alpha is absent."""
-    colours = tf.io.decode_png(content, channels=3)
+    """Grey of less than 8 bits, for which TensorFlow fills in too small a number where alpha is absent."""
+    return _with_alpha(tf.io.decode_png(content, channels=3))
+
+
+def _of_deep_grey(content: tf.Tensor) -> tf.Tensor:
+    """Grey of 16 bits; white is the largest number of the bits that are used, as in `tf_ccvae.data.images.white_of`."""
+    values = tf.cast(tf.io.decode_png(content, channels=1, dtype=tf.uint16), tf.float32)
+    whites = tf.constant([2.0**bits - 1 for bits in DEPTHS])
+    peak = tf.reduce_max(values)
+    white = tf.where(peak > 0, tf.reduce_min(tf.where(whites >= peak, whites, float(WHITE))), float(WHITE))
+    return _with_alpha(tf.repeat(tf.cast(tf.round(values * (255 / white)), tf.uint8), 3, axis=-1))
+
+
+def _with_alpha(colours: tf.Tensor) -> tf.Tensor:
     return tf.concat([colours, tf.fill(tf.shape(colours[..., :1]), tf.constant(255, tf.uint8))], axis=-1)
 
 

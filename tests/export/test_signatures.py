@@ -13,6 +13,7 @@ from export.signatures import of_format, table
 from export.uses import Uses, as_float32
 from serving import images
 from tf_ccvae import interventions
+from tf_ccvae.data.images import fitted, peak_of, white_of
 from tf_ccvae.labels import MISSING, Label, Labels
 from tf_ccvae.models.ccvae import CCVAE
 
@@ -191,6 +192,24 @@ def test_picture_files_of_every_mode_are_read_as_the_client_reads_them(mode, col
     # Black and white dots next to each other show most how the filters of the two libraries differ: by 9 levels.
     levels = 10 if mode == "1" else 3.5
     np.testing.assert_allclose(pixels, images.read(content, 28, 24, 3), atol=levels / 255)
+
+
+@pytest.mark.parametrize("peak", [0, 200, 1000, 4000, 65535])
+def test_grey_of_16_bits_is_white_where_the_bits_that_it_uses_end(peak):
+    values = np.linspace(0, peak, 28 * 24).reshape(28, 24).astype(np.uint16)
+    image = Image.fromarray(values)
+    pixels, read = pictures.read(tf.constant(file_of(image, "PNG")), 28, 24, 1)
+    expected = fitted(image, 28, 24, 1, white_of(peak_of(image)))
+    assert read and round(255 * pixels.numpy().max()) == {0: 0, 200: 200, 1000: 249, 4000: 249, 65535: 255}[peak]
+    np.testing.assert_allclose(pixels, expected / 255, atol=1.01 / 255)
+
+
+@pytest.mark.parametrize("peak", [4000, 65535])
+def test_colours_of_16_bits_that_leave_the_upper_bits_unused_are_not_read(peak):
+    values = np.linspace(0, peak, 28 * 24 * 3).reshape(28, 24, 3).astype(np.uint16)
+    pixels, read = pictures.read(tf.io.encode_png(values), 28, 24, 3)
+    assert bool(read) == (peak == 65535)
+    assert pixels.numpy().max() == float(peak == 65535)
 
 
 def test_a_file_that_cannot_be_read_says_so_and_others_are_classified(uses, tiny):
