@@ -88,11 +88,11 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def read_image(path: Path, size: int, channels: int, white: int | None = None) -> np.ndarray:
+def read_image(source: Path | bytes, size: int, channels: int, white: int | None = None) -> np.ndarray:
     """One image as uint8 (size, size, channels), brought to size by `fitted`.
 
     Args:
-      path: of the file.
+      source: a file, or the content of one.
       size: height and width, in pixels.
       channels: 1 for grey, 3 for colour.
       white: the value that is white in a 16-bit picture; None for the largest of 8, 10, 12, 14 or 16 bits, whichever
@@ -102,7 +102,7 @@ def read_image(path: Path, size: int, channels: int, white: int | None = None) -
       DataError: it is no image of a known format, or damaged; the message does not name it.
     """
     with quiet():
-        return opened(path, lambda image: fitted(image, size, size, channels, white or white_of(peak_of(image))))
+        return opened(source, lambda image: fitted(image, size, size, channels, white or white_of(peak_of(image))))
 
 
 def squeezed(image: Image.Image, height: int, width: int, channels: int, white: int = WHITE) -> np.ndarray:

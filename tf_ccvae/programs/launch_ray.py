@@ -19,7 +19,7 @@ from typing import Any
 
 from tf_ccvae import settings
 from tf_ccvae.programs.fit import INTERRUPTED, LOST
-from tf_ccvae.programs.parser import Parser
+from tf_ccvae.programs.parser import Parser, mistakes_in_one_line
 from tf_ccvae.support.packages import missing_package
 from tf_ccvae.support.startup import held_back_stderr
 
@@ -92,9 +92,8 @@ def read(argv: Sequence[str] | None = None) -> Job:
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit code: 0, 2 for bad input, 75 if workers were lost too often, 130 after Ctrl-C."""
     try:
-        return launch(read(argv))
-    except settings.ConfigError as error:
-        settings.exit_with(error)
+        with mistakes_in_one_line():
+            return launch(read(argv))
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -156,12 +155,15 @@ def launch(job: Job) -> int:
     try:
         with held_back_stderr():
             import ray
+            from ray import cloudpickle
             from ray.train import FailureConfig, RunConfig, ScalingConfig
             from ray.train.tensorflow import TensorflowTrainer
             from ray.train.v2.api.exceptions import TrainingFailedError
     except ImportError as error:
         raise settings.ConfigError(f"this program {missing_package('ray')}: {error}") from error
     resources = {"CPU": float(job.cpus)} | ({"GPU": float(job.gpus)} if job.gpus else {})
+    # This module's functions and classes go to the workers by value: they start without this package on their path.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     own = job.run.parent / f".{job.run.name}.ray"  # Ray's notes on this training, of no use after it
     loop: Any = lambda given: worker(**given)  # noqa: E731  pickled by value, as Ray needs it
     connect(ray, job)

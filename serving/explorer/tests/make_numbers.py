@@ -130,8 +130,7 @@ def resample_case(width: int, height: int, size: int, channels: int, random: np.
     pixels = random.integers(0, 256, shape, np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
-    file.seek(0)
-    small = read_image(file, size, channels)  # type: ignore[arg-type]  # Pillow takes both
+    small = read_image(file.getvalue(), size, channels)
     about = {"width": width, "height": height, "size": size, "channels": channels}
     return {**about, "pixels": pixels.ravel().tolist(), "small": small.ravel().tolist()}
 
