@@ -7,7 +7,7 @@ import pytest
 from tf_ccvae import interventions
 from tf_ccvae.evaluation import reconstruction
 from tf_ccvae.models.ccvae import CCVAE
-from tf_ccvae.models.labelled_vae import TERMS
+from tf_ccvae.models.counting import TERMS
 
 
 def test_equal_images_have_no_error():

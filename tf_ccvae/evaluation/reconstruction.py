@@ -17,7 +17,8 @@ import tensorflow as tf
 from tf_ccvae.data.dataset import Split
 from tf_ccvae.evaluation.context import Context
 from tf_ccvae.evaluation.intervals import label_means
-from tf_ccvae.models.labelled_vae import TERMS, LabelledVAE
+from tf_ccvae.models.counting import TERMS
+from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.training import measures
 
 MEASURES = ("mean_absolute_error", "psnr", "ssim")

@@ -30,7 +30,8 @@ class CCVAE(LabelledVAE):
       image_shape: (height, width, channels), square.
       labels: what the labels are (or their config).
       latents: number of latents, at least the number of characteristic ones.
-      widths: channels after each strided layer; by default as the image size asks.
+      backbone: 'paper' or 'residual', see `models.backbones`.
+      widths: channels on each grid of the encoder; by default as backbone and image size ask.
       hidden: number of features between convolutions and latents.
       likelihood: 'laplace', 'gaussian', 'bernoulli' or 'continuous_bernoulli'.
       likelihood_scale: scale of laplace and gaussian, or 'learned'.
@@ -47,7 +48,7 @@ class CCVAE(LabelledVAE):
     Call: images, uint8 or float in [0, 1], (batch, height, width, channels) -> `Inference`.
 
     Raises:
-      ValueError: fewer latents than characteristic ones, or an unknown estimator.
+      ValueError: fewer latents than characteristic ones, or an unknown estimator or backbone.
 
     Example:
       model = CCVAE((64, 64, 3), Labels.of_binary(["Smiling", "Eyeglasses"]))

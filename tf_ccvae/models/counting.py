@@ -12,6 +12,9 @@ import tensorflow as tf
 
 from tf_ccvae.labels import Labels, value_mask
 from tf_ccvae.models import replicas
+from tf_ccvae.objective import Terms
+
+TERMS = ("bound", "reconstruction", "style_divergence", "characteristic", "log_label_marginal", "label_prior")
 
 
 class Sum(keras.metrics.Metric):
@@ -40,6 +43,18 @@ class Sum(keras.metrics.Metric):
 
     def result(self) -> dict[str, Any]:
         return {name: self.mean(name) for name in self.names}
+
+
+def summed(terms: Terms) -> dict[str, tf.Tensor]:
+    """The terms named in `TERMS`, those of single labels summed over labels: each (batch,), in nats."""
+    return {
+        "bound": terms.bound,
+        "reconstruction": terms.reconstruction,
+        "style_divergence": terms.style_divergence,
+        "characteristic": tf.reduce_sum(terms.characteristic, axis=1),
+        "log_label_marginal": tf.reduce_sum(terms.label_marginal, axis=1),
+        "label_prior": tf.reduce_sum(terms.label_prior, axis=1),
+    }
 
 
 class LabelCounts(keras.metrics.Metric):

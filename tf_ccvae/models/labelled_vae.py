@@ -15,15 +15,13 @@ from tensorflow_probability import distributions as tfd
 
 from tf_ccvae import objective
 from tf_ccvae.labels import Labels
-from tf_ccvae.models import replicas
-from tf_ccvae.models.counting import LabelCounts, Sum, predicted_values
+from tf_ccvae.models import backbones, replicas
+from tf_ccvae.models.counting import TERMS, LabelCounts, Sum, predicted_values, summed
 from tf_ccvae.models.keras_settings import check_keras
 from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.likelihood import Likelihood
-from tf_ccvae.models.networks import Decoder, Encoder, default_widths
 from tf_ccvae.models.posterior import PosteriorHead
 
-TERMS = ("bound", "reconstruction", "style_divergence", "characteristic", "log_label_marginal", "label_prior")
 _TRAINING, _TESTING = 0, 1  # what the noise is for
 _EDGE = 1e-6  # uniform variates stay this far from 0 and 1, where float32 loses the cumulative distribution
 
@@ -70,7 +68,8 @@ class LabelledVAE(keras.Model, abc.ABC):
       image_shape: (height, width, channels), square.
       labels: what the labels are (or their config).
       latents: number of latents.
-      widths: channels after each strided layer; by default as the image size asks.
+      backbone: 'paper' or 'residual', see `models.backbones`.
+      widths: channels on each grid of the encoder; by default as backbone and image size ask.
       hidden: number of features between convolutions and latents.
       likelihood: 'laplace', 'gaussian', 'bernoulli' or 'continuous_bernoulli'.
       likelihood_scale: scale of laplace and gaussian, or 'learned'.
@@ -82,6 +81,7 @@ class LabelledVAE(keras.Model, abc.ABC):
 
     arguments: ClassVar[tuple[str, ...]] = (
         "latents",
+        "backbone",
         "hidden",
         "likelihood",
         "likelihood_scale",
@@ -96,6 +96,7 @@ class LabelledVAE(keras.Model, abc.ABC):
         labels: Labels | list[dict[str, Any]],
         latents: int = 45,
         *,
+        backbone: str = "paper",
         widths: tuple[int, ...] = (),
         hidden: int = 256,
         likelihood: str = "laplace",
@@ -111,7 +112,9 @@ class LabelledVAE(keras.Model, abc.ABC):
         self.image_shape = image_shape
         self.labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
         self.latents = latents
-        self.widths = tuple(widths) or default_widths(image_shape[0])
+        self.backbone = backbone
+        networks = backbones.named(backbone)
+        self.widths = tuple(widths) or networks.default_widths(image_shape[0])
         self.hidden = hidden
         self.likelihood = likelihood
         self.likelihood_scale = likelihood_scale
@@ -119,9 +122,11 @@ class LabelledVAE(keras.Model, abc.ABC):
         self.seed = seed
         policy = self.dtype_policy
         self.decoder_inputs = decoder_inputs or latents
-        self.encoder = Encoder(self.image_shape, self.widths, hidden, dtype=policy, name="encoder")
+        self.encoder = networks.encoder(self.image_shape, self.widths, hidden, dtype=policy, name="encoder")
         self.posterior_head = PosteriorHead(latents, name="posterior")
-        self.decoder = Decoder(self.image_shape, self.decoder_inputs, self.widths, hidden, dtype=policy, name="decoder")
+        self.decoder = networks.decoder(
+            self.image_shape, self.decoder_inputs, self.widths, hidden, dtype=policy, name="decoder"
+        )
         self.image_likelihood = Likelihood(likelihood, likelihood_scale, name="likelihood")
         self.encoder.build()
         self.posterior_head.build((None, posterior_inputs or hidden))
@@ -284,15 +289,3 @@ class LabelledVAE(keras.Model, abc.ABC):
     def set_label_prior(self, probabilities: np.ndarray) -> None:
         """Sets p(y), float (labels, values); see `distributions.observed_frequencies`."""
         self.label_statistics.set_label_prior(probabilities)
-
-
-def summed(terms: objective.Terms) -> dict[str, tf.Tensor]:
-    """The terms named in `TERMS`, those of single labels summed over labels: each (batch,), in nats."""
-    return {
-        "bound": terms.bound,
-        "reconstruction": terms.reconstruction,
-        "style_divergence": terms.style_divergence,
-        "characteristic": tf.reduce_sum(terms.characteristic, axis=1),
-        "log_label_marginal": tf.reduce_sum(terms.label_marginal, axis=1),
-        "label_prior": tf.reduce_sum(terms.label_prior, axis=1),
-    }

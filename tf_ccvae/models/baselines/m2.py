@@ -34,7 +34,7 @@ class M2(Baseline):
     value and nothing else.
 
     Args:
-      image_shape, labels, widths, hidden, likelihood, likelihood_scale, label_weight, seed: as for `CCVAE`.
+      image_shape, labels, backbone, widths, hidden, likelihood, likelihood_scale, label_weight, seed: as for `CCVAE`.
       latents: dimension of z, which comes beside the labels.
 
     Call: images, uint8 or float in [0, 1], (batch, height, width, channels) -> `Inference`.

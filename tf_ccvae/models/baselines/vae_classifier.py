@@ -26,7 +26,8 @@ class VAEClassifier(Baseline):
     swap gives the recipient the donor's logits.
 
     Args:
-      image_shape, labels, latents, widths, hidden, likelihood, likelihood_scale, label_weight, seed: as for `CCVAE`.
+      image_shape, labels, latents, backbone, widths, hidden, likelihood, likelihood_scale, label_weight, seed: as for
+        `CCVAE`.
 
     Call: images, uint8 or float in [0, 1], (batch, height, width, channels) -> `Inference`.
 
