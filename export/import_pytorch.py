@@ -220,7 +220,9 @@ def import_run(
     described = settings.model.model_copy(
         update={
             "name": "ccvae",
+            "backbone": model.backbone,
             "latents": model.latents,
+            "style_latents": "auto",
             "latents_per_label": 1,
             "encoder_widths": model.widths,
             "hidden": model.hidden,

@@ -11,6 +11,7 @@ from export import import_pytorch
 from export.errors import ExportError
 from export.run import Options, export_run
 from tf_ccvae import fit, interventions
+from tf_ccvae.settings import Config
 from tf_ccvae.training import run_directory
 
 SHARED = (nn.ReLU(), nn.Flatten())
@@ -125,6 +126,14 @@ def imported(tmp_path_factory, tiny_folder):
     arguments = [*files, "--to", place / "run", "--labels", "Top", "Bright", "--config", config]
     assert import_pytorch.main([str(x) for x in arguments]) == 0
     return place / "run"
+
+
+def test_backbone_and_latents_of_an_imported_run_are_those_of_the_weights(tmp_path):
+    config = tmp_path / "x.yaml"
+    config.write_text("model: {backbone: residual, style_latents: 9}\n")
+    run = import_pytorch.import_run(saved(tmp_path, networks("pytorch")), tmp_path / "run", ["a", "b"], config)
+    model = Config.from_yaml(run.config).model
+    assert (model.backbone, model.latents, model.style_latents) == ("paper", 6, "auto")
 
 
 def test_an_imported_run_is_exported(imported, tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tf_ccvae.labels import Labels
-from tf_ccvae.settings import Config, ConfigError, check_data, check_latents, parse, read
+from tf_ccvae.settings import Config, ConfigError, check_data, number_of_latents, parse, read
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG_FILES = sorted((ROOT / "configs").glob("*.yaml"))
@@ -383,9 +383,49 @@ def test_saved_run_can_be_read_where_its_data_are_not(yaml_file):
 
 def test_too_few_latents_for_the_labels_are_refused():
     config = Config.model_validate({"model": {"latents": 5, "latents_per_label": 2}})
-    check_latents(config, Labels.of_binary(["a", "b"]))
+    assert number_of_latents(config, Labels.of_binary(["a", "b"])) == 5
     with pytest.raises(ConfigError, match=r"model\.latents: 5 is too small for 3 labels .* at least 6"):
-        check_latents(config, Labels.of_binary(["a", "b", "c"]))
+        number_of_latents(config, Labels.of_binary(["a", "b", "c"]))
+
+
+@pytest.mark.parametrize(("name", "expected"), [("ccvae", 3 * 2 + 7), ("m2", 7), ("vae_classifier", 3 + 7)])
+def test_style_latents_come_beside_those_of_the_labels(name, expected):
+    config = Config.model_validate({"model": {"name": name, "style_latents": 7, "latents_per_label": 2}})
+    assert number_of_latents(config, Labels.of_binary(["a", "b", "c"])) == expected
+
+
+def test_a_file_with_the_total_of_latents_is_read_and_written_back_as_it_was(yaml_file, tmp_path):
+    config = Config.from_yaml(yaml_file("model: {latents: 45}\n"))
+    assert (config.model.latents, config.model.style_latents) == (45, "auto")
+    config.to_yaml(tmp_path / "again.yaml")
+    assert Config.from_yaml(tmp_path / "again.yaml") == config
+
+
+def test_two_numbers_of_latents_are_refused(yaml_file):
+    with pytest.raises(ConfigError, match=r"model\.latents: .* cannot be given together with model\.style_latents"):
+        Config.from_yaml(yaml_file("model: {latents: 45, style_latents: 9}"))
+
+
+@pytest.mark.parametrize(
+    ("argument", "file", "expected"),
+    [
+        ("--model.latents", "model: {style_latents: 9}", (45, "auto")),
+        ("--model.style-latents", "model: {latents: 9}", (None, 45)),
+    ],
+)
+def test_a_number_of_latents_on_the_command_line_replaces_either(argument, file, expected, yaml_file):
+    model = read(["--config", str(yaml_file(file)), argument, "45"]).config.model
+    assert (model.latents, model.style_latents) == expected
+
+
+def test_no_total_of_latents_on_the_command_line_leaves_the_number_of_style_latents(yaml_file):
+    model = read(["--config", yaml_file("model: {style_latents: 9}"), "--model.latents", "null"]).config.model
+    assert (model.latents, model.style_latents) == (None, 9)
+
+
+def test_both_numbers_of_latents_on_the_command_line_are_refused():
+    with pytest.raises(ConfigError, match=r"--model\.latents: .* cannot be given together"):
+        parse(["--model.latents", "45", "--model.style-latents", "9"])
 
 
 # The command line as a program.

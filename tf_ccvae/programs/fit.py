@@ -139,7 +139,7 @@ def prepare_job(command: settings.Command) -> Job:
     dataset = sources.load(config.data, config.seed, progress=devices.chief)
     command = dataclasses.replace(command, config=sources.settled(config, dataset))
     config = command.config
-    settings.check_latents(config, dataset.labels)
+    settings.number_of_latents(config, dataset.labels)  # refused before there is a run directory
     for warning in dataset.about.get("warnings", ()):
         console.print(f"warning: {warning}")
     run = open_run(command, dataset, devices)

@@ -6,10 +6,11 @@ impossible is refused by one line which names the setting. Paths are relative to
 file that holds them is. Nothing here imports TensorFlow.
 """
 
-from tf_ccvae.settings.checks import check_data, check_latents, check_strategy
+from tf_ccvae.settings.base import Settings
+from tf_ccvae.settings.checks import check_data, check_strategy, number_of_latents
 from tf_ccvae.settings.command_line import Command, parse, read
 from tf_ccvae.settings.errors import ConfigError
-from tf_ccvae.settings.schema import Config, Data, Settings, flatten
+from tf_ccvae.settings.schema import Config, Data, flatten
 from tf_ccvae.support.errors import exit_with
 
 __all__ = [
@@ -19,10 +20,10 @@ __all__ = [
     "Data",
     "Settings",
     "check_data",
-    "check_latents",
     "check_strategy",
     "exit_with",
     "flatten",
+    "number_of_latents",
     "parse",
     "read",
 ]

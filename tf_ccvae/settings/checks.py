@@ -8,6 +8,7 @@ from tf_ccvae.labels import Labels
 from tf_ccvae.settings.errors import ConfigError, option
 from tf_ccvae.settings.schema import Config, Data
 
+STYLE_LATENTS = 36  # where neither `model.style_latents` nor `model.latents` says how many
 USED_BY = {  # which sources read a setting; refused with the others
     "images": ("folder",),
     "labels": ("folder",),
@@ -76,21 +77,25 @@ def check_strategy(config: Config, given: Iterable[str]) -> None:
         raise ConfigError("--run-dir: missing; --strategy multi_worker needs a directory that all workers share")
 
 
-def check_latents(config: Config, labels: Labels) -> None:
-    """Checks that the characteristic latents of all labels fit into the latents.
+def number_of_latents(config: Config, labels: Labels) -> int:
+    """How many latents a model has: `model.latents`, or those of the labels and `model.style_latents` together.
+
+    m2 has no latents of labels, and vae_classifier has as many of them as it has logits.
 
     Raises:
-      ConfigError: `model.latents` is too small for `labels` with `model.latents_per_label` latents each.
+      ConfigError: `model.latents` is too small for the labels.
     """
-    if config.model.name == "vae_classifier":
+    model = config.model
+    needed, what = 0, ""
+    if model.name == "ccvae":
+        needed = labels.with_latents(model.latents_per_label).characteristic
+        own = model.latents_per_label
+        what = f"{len(labels)} labels with model.latents_per_label {own}; at least {needed} are needed"
+    elif model.name == "vae_classifier":
         needed = sum(label.values - 1 for label in labels)
-        if config.model.latents < needed:
-            raise ConfigError(
-                f"model.latents: {config.model.latents} is too small for the {needed} logits of {len(labels)} labels"
-            )
-    needed = labels.with_latents(config.model.latents_per_label).characteristic
-    if config.model.name == "ccvae" and config.model.latents < needed:
-        raise ConfigError(
-            f"model.latents: {config.model.latents} is too small for {len(labels)} labels with "
-            f"model.latents_per_label {config.model.latents_per_label}; at least {needed} are needed"
-        )
+        what = f"the {needed} logits of {len(labels)} labels"
+    if model.latents is None:
+        return needed + (STYLE_LATENTS if model.style_latents == "auto" else model.style_latents)
+    if model.latents < needed:
+        raise ConfigError(f"model.latents: {model.latents} is too small for {what}")
+    return model.latents

@@ -185,6 +185,10 @@ def _safe_name(stem: str) -> str:
 def _override(config: Config, overrides: Mapping[str, str]) -> Config:
     known = dict(fields(Config))
     content = config.model_dump(mode="json")
+    if overrides.get("model.latents", "null") != "null":  # either number of latents replaces the other one of the file
+        content["model"]["style_latents"] = "auto"
+    elif "model.style_latents" in overrides:
+        content["model"]["latents"] = None
     for key, text in overrides.items():
         *section, last = key.split(".")
         (content[section[0]] if section else content)[last] = _value(text, known[key])

@@ -89,6 +89,8 @@ def explain(
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     known = dict(fields(settings))
     key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "contradiction":
+        return f"{form('.'.join(filter(None, (key, first['ctx']['setting']))))}: {first['msg']}"
     if first["type"] == "extra_forbidden":
         groups = (name for name, field in settings.model_fields.items() if is_section(field))
         return f"{form(key)}: unknown setting{did_you_mean(key, [*known, *groups])}"

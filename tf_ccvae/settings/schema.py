@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from tf_ccvae.settings.base import Above0, AtLeast1, Settings
 from tf_ccvae.settings.errors import (
     ConfigError,
     explain,
@@ -22,19 +23,11 @@ from tf_ccvae.settings.errors import (
     is_section,
     lookup,
 )
+from tf_ccvae.settings.model_settings import Model
 from tf_ccvae.settings.yaml_files import Dumper, read_mapping
 from tf_ccvae.support.files import write_text
 
-
-class Settings(BaseModel):
-    """What all settings share: no unknown keys, no changes, no infinities."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-Above0 = Annotated[float, Field(gt=0)]
 Between0And1 = Annotated[float, Field(gt=0, lt=1)]
-AtLeast1 = Annotated[int, Field(ge=1)]
 Catalogued = Annotated[
     str, Field(pattern=r"^(tfds|huggingface):.+$", examples=["tfds:<name>", "huggingface:<name or folder>"])
 ]
@@ -106,35 +99,6 @@ class Data(Settings):
     test_fraction: Between0And1 = Field(
         default=0.1,
         description="share of examples for the test, above 0 and below 1, where the source has no such split",
-    )
-
-
-class Model(Settings):
-    """The networks and distributions; `model: m2` is short for its name alone."""
-
-    name: Literal["ccvae", "m2", "vae_classifier"] = Field(
-        default="ccvae",
-        description="ccvae, or a baseline: m2 (labels enter encoder and decoder), vae_classifier (a classifier on all "
-        "latents)",
-    )
-    latents: int = Field(
-        default=45, ge=1, description="number of latents, characteristic and style together; at least 1"
-    )
-    latents_per_label: int = Field(
-        default=1, ge=1, description="number of characteristic latents per label; at least 1"
-    )
-    encoder_widths: tuple[AtLeast1, ...] = Field(
-        default=(),
-        description="filters of each stage of the encoder, mirrored in the decoder, such as [32, 64, 128]; "
-        "empty for the widths that suit the image size",
-    )
-    hidden: int = Field(default=256, ge=1, description="units of the dense layer next to the latents; at least 1")
-    likelihood: Literal["laplace", "gaussian", "bernoulli", "continuous_bernoulli"] = Field(
-        default="laplace", description="distribution of a pixel given the latents"
-    )
-    likelihood_scale: Above0 | Literal["learned"] = Field(
-        default=1.0,
-        description="scale of the laplace or gaussian likelihood where a pixel is 0 to 1, above 0, or learned",
     )
 
 

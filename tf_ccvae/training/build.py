@@ -9,7 +9,7 @@ from tf_ccvae.data.dataset import Dataset, Split
 from tf_ccvae.models.baselines import M2, VAEClassifier
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.models.labelled_vae import LabelledVAE
-from tf_ccvae.settings import Config, check_latents
+from tf_ccvae.settings import Config, number_of_latents
 from tf_ccvae.training.optimizer import FusedAdam
 
 
@@ -33,14 +33,14 @@ def build_model(config: Config, dataset: Dataset, train: Split) -> LabelledVAE:
       train: the training split with labels hidden; gives p(y).
 
     Raises:
-      ConfigError: fewer latents than characteristic ones.
+      ConfigError: fewer latents than the labels need.
     """
-    check_latents(config, dataset.labels)
     settings, objective = config.model, config.objective
     keras.utils.set_random_seed(config.seed)  # initial weights
     shared: dict[str, Any] = {
         "image_shape": dataset.image_shape,
-        "latents": settings.latents,
+        "latents": number_of_latents(config, dataset.labels),
+        "backbone": settings.backbone,
         "widths": settings.encoder_widths,
         "hidden": settings.hidden,
         "likelihood": settings.likelihood,
