@@ -206,6 +206,17 @@ def test_resume_refuses_settings_that_would_make_another_run(tiny_run, tmp_path,
     assert run_directory.Run(run).state().epoch == before.epoch + 1
 
 
+@pytest.mark.parametrize(("backbone", "widths"), [("paper", "[8, 8]"), ("residual", "[8, 8, 8, 8]")])
+def test_widths_that_the_backbone_cannot_have_leave_no_run_behind(backbone, widths, tiny_arguments, tmp_path, capsys):
+    arguments = [widths if x == "[8, 8, 16]" else x for x in tiny_arguments]
+    with pytest.raises(SystemExit, match="2"):
+        fit.main([*arguments, "--model.backbone", backbone, "--run-dir", str(tmp_path / "run")])
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "model.encoder_widths: widths needs" in message
+    assert not (tmp_path / "run").exists()
+
+
 def test_latents_that_do_not_suffice_leave_no_run_behind(tiny_arguments, tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         fit.main([*tiny_arguments, "--model.latents", "1", "--run-dir", str(tmp_path / "run")])

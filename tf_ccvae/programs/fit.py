@@ -126,7 +126,7 @@ def prepare_job(command: settings.Command) -> Job:
     """
     from tf_ccvae.data import sources
     from tf_ccvae.support.console import plain_console
-    from tf_ccvae.training import run_directory, strategies, tracking
+    from tf_ccvae.training import build, run_directory, strategies, tracking
 
     config = command.config
     if command.resume:
@@ -140,6 +140,7 @@ def prepare_job(command: settings.Command) -> Job:
     command = dataclasses.replace(command, config=sources.settled(config, dataset))
     config = command.config
     settings.number_of_latents(config, dataset.labels)  # refused before there is a run directory
+    build.check_network(config, dataset.image_shape)
     for warning in dataset.about.get("warnings", ()):
         console.print(f"warning: {warning}")
     run = open_run(command, dataset, devices)

@@ -6,10 +6,11 @@ import keras
 import tensorflow as tf
 
 from tf_ccvae.data.dataset import Dataset, Split
+from tf_ccvae.models import backbones
 from tf_ccvae.models.baselines import M2, VAEClassifier
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.models.labelled_vae import LabelledVAE
-from tf_ccvae.settings import Config, number_of_latents
+from tf_ccvae.settings import Config, ConfigError, number_of_latents
 from tf_ccvae.training.optimizer import FusedAdam
 
 
@@ -22,6 +23,20 @@ def resolve_precision(precision: str) -> str:
         if capability[0] >= 7:
             return "mixed_float16"
     return "float32"
+
+
+def check_network(config: Config, image_shape: tuple[int, int, int]) -> None:
+    """Checks that the backbone can have the configured widths for these images; makes no weights.
+
+    Raises:
+      ConfigError: `model.encoder_widths` has too many or too few numbers, or none where the size has no default.
+    """
+    backbone = backbones.named(config.model.backbone)
+    try:
+        widths = config.model.encoder_widths or backbone.default_widths(image_shape[0])
+        backbone.encoder(image_shape, widths, config.model.hidden)
+    except ValueError as error:
+        raise ConfigError(f"model.encoder_widths: {error} (model.backbone {config.model.backbone})") from error
 
 
 def build_model(config: Config, dataset: Dataset, train: Split) -> LabelledVAE:
