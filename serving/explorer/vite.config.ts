@@ -5,5 +5,5 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   base: "./",
   build: { target: "es2022", assetsInlineLimit: 0, modulePreload: false, chunkSizeWarningLimit: 1000 },
-  test: { testTimeout: 30_000, hookTimeout: 30_000 },
+  test: { testTimeout: 180_000, hookTimeout: 180_000 },
 });
