@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from export.errors import ExportError
-from tf_ccvae.programs.parser import Parser
-from tf_ccvae.support.errors import UserError, line_of
+from tf_ccvae.support.errors import UserError
 from tf_ccvae.support.packages import missing_package
+from tf_ccvae.support.parser import Parser, report
 
 PARTS = ("encoder", "decoder", "classifier", "cond_prior")
 WRAPPERS = ("module", "_orig_mod")  # what DataParallel and torch.compile insert into the names of weights
@@ -232,7 +232,10 @@ def import_run(
     )
     height, _, channels = model.image_shape
     data = settings.data.model_copy(update={"image_size": height, "channels": channels})
-    run = run_directory.create(to, "imported")
+    try:
+        run = run_directory.create(to, "imported")
+    except run_directory.RunError as error:
+        raise ExportError(str(error).replace("--run-dir", "--to")) from error
     run.save_model(model)
     settings.model_copy(update={"name": "imported", "model": described, "data": data}).to_yaml(run.config)
     return run
@@ -259,9 +262,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         prepare()
         run = import_run(files, arguments.to, arguments.labels, arguments.config, arguments.trust_pickle)
-    except (ExportError, UserError, OSError) as error:
-        print("error:", line_of(error).replace("--run-dir", "--to"), file=sys.stderr)
-        return 2
+    except (UserError, OSError) as error:
+        return report(error)
     print(f"Run: {run.path}   Train on: python -m tf_ccvae.fit --resume {run.path}")
     return 0
 

@@ -20,11 +20,11 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from serving.errors import BadInput, ServingError
-from tf_ccvae.support.errors import reason
-from tf_ccvae.support.packages import missing_package
+from serving.errors import BadInput
+from tf_ccvae.support.errors import UserError, reason
+from tf_ccvae.support.parser import Parser, report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,36 +32,24 @@ if TYPE_CHECKING:
     from serving.client import CCVAEClient
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser that raises `BadInput` where argparse would print its usage and exit."""
-
-    def error(self, message: str) -> NoReturn:
-        raise BadInput(f"{message.removeprefix('argument ')}; see --help")
-
-
 def parser() -> Parser:
     """The command line of everything but `explore`."""
-    top = Parser(
-        prog="python -m serving",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    top = Parser("python -m serving", __doc__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     published = Parser(add_help=False)
     published.add_argument("--name", default="ccvae", help="of the model (default: ccvae)")
     published.add_argument(
         "--mount", type=PurePosixPath, default=PurePosixPath("/models"), help="where the server sees MODEL_BASE"
     )
-    one = commands.add_parser("prepare", help="publish an export", parents=[published], allow_abbrev=False)
+    one = commands.add_parser("prepare", help="publish an export", parents=[published])
     one.add_argument("export", type=Path, help="folder that python -m export has made")
     one.add_argument("--to", type=Path, required=True, metavar="MODEL_BASE", help="folder of the server's models")
     one.add_argument("--label", type=label_of, metavar="LABEL=VERSION", help="version label, such as stable=3")
     one.add_argument("--force", action="store_true", help="even if the version is older, or there already")
-    one = commands.add_parser("label", help="move a version label", parents=[published], allow_abbrev=False)
+    one = commands.add_parser("label", help="move a version label", parents=[published])
     one.add_argument("base", type=Path, metavar="MODEL_BASE", help="folder of the server's models")
     one.add_argument("label", type=label_of, metavar="LABEL=VERSION", help="such as stable=2")
-    one = commands.add_parser("triton", help="write a repository of the ONNX files for Triton", allow_abbrev=False)
+    one = commands.add_parser("triton", help="write a repository of the ONNX files for Triton")
     one.add_argument("export", type=Path, help="folder that python -m export has made")
     one.add_argument("--to", type=Path, required=True, metavar="REPOSITORY", help="folder of Triton's models")
 
@@ -80,7 +68,7 @@ def parser() -> Parser:
     files.add_argument("files", nargs="+", metavar="FILE", help="PNG, JPEG, WebP or PGM")
 
     def add(name: str, what: str, *parents: Parser) -> Any:
-        return commands.add_parser(name, help=what, description=what, parents=[server, *parents], allow_abbrev=False)
+        return commands.add_parser(name, help=what, description=what, parents=[server, *parents])
 
     add("classify", "probabilities of each label and value", files)
     add("encode", "mean and deviation of each latent", files)
@@ -124,15 +112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             triton_command(given)
         else:
             client_command(given)
-    except ModuleNotFoundError as error:
-        needs = missing_package(error.name)
-        if needs is None:
-            raise
-        print(f"error: {arguments[0]} {needs}", file=sys.stderr)
-        return 2
-    except ServingError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
-        return 2
+    except (UserError, OSError, ModuleNotFoundError) as error:
+        return report(error)
     return 0
 
 

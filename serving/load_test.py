@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tf_ccvae.support.errors import UserError, exit_with
 from tf_ccvae.support.packages import missing_package
+from tf_ccvae.support.parser import Parser, report
 
 try:
     import gevent
@@ -29,11 +29,11 @@ try:
 except ModuleNotFoundError as error:
     if __name__ != "__main__" or not missing_package(error.name):
         raise
-    exit_with(UserError(f"the load test {missing_package(error.name)}"))
+    sys.exit(report(error))
 
-from serving.__main__ import Parser
 from serving.client import CCVAEClient
 from serving.errors import BadInput, ServingError
+from tf_ccvae.support.errors import UserError
 from tf_ccvae.support.files import write_json
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99)
@@ -87,12 +87,7 @@ class CCVAEUser(User):
 
 def parser() -> Parser:
     """The command line."""
-    made = Parser(
-        prog="python -m serving.load_test",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    made = Parser("python -m serving.load_test", __doc__)
     made.add_argument("--target", action="append", required=True, help="such as grpc://localhost:8500; may be repeated")
     made.add_argument("--server", required=True, help="what answers there, for the results")
     made.add_argument("--model", default="ccvae", help="name of the model (default: ccvae)")
@@ -110,9 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if given.users < 1 or given.seconds <= 0 or not 1 <= given.images <= 64:
             raise BadInput("--users and --seconds: must be above 0; --images: 1 to 64")
         results = {target: measure(target, given) for target in given.target}
-    except ServingError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
-        return 2
+    except UserError as error:
+        return report(error)
     content = {
         "server": given.server,
         "machine": machine(),

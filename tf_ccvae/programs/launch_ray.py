@@ -19,8 +19,8 @@ from typing import Any
 
 from tf_ccvae import settings
 from tf_ccvae.programs.fit import INTERRUPTED, LOST
-from tf_ccvae.programs.parser import Parser, mistakes_in_one_line
 from tf_ccvae.support.packages import missing_package
+from tf_ccvae.support.parser import Parser, mistakes_in_one_line
 from tf_ccvae.support.startup import held_back_stderr
 
 BAD_INPUT = 2
