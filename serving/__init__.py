@@ -10,5 +10,5 @@ explore.py         the page in explorer/ with an export: explorer_files.py colle
 load_test.py       how many requests a server takes
 __main__.py        the command line
 
-Beside them stand the configuration files of the servers; README.md says how to use them.
+servers/ holds the configuration files of the servers; README.md says how to use them.
 """
