@@ -22,7 +22,7 @@ from PIL import Image
 from export.run import Options, export_run
 from serving import explore, explorer_files, explorer_server
 from serving.errors import ExploreError
-from tests.conftest import made_once
+from tests.made_up import made_once
 from tf_ccvae.data import avatars
 from tf_ccvae.data.images import read_image
 from tf_ccvae.training import run_directory
