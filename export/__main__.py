@@ -11,36 +11,42 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from export import FORMATS, LAYOUTS
 from export.errors import ExportError
 from tf_ccvae.support.errors import UserError
 from tf_ccvae.support.parser import Parser, report
 
+if TYPE_CHECKING:
+    import numpy as np
+
 
 def parser() -> Parser:
     """The command line of an export."""
     from tf_ccvae.programs.run_inputs import add_places
 
-    made = Parser("python -m export", __doc__)
-    made.add_argument("run", type=Path, help="run directory that tf_ccvae.fit has made")
-    made.add_argument("--to", type=Path, required=True, help="folder for the artefacts")
-    made.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS, help="which (default: all)")
-    made.add_argument("--layout", choices=LAYOUTS, default="nhwc", help="of images (default: nhwc)")
-    made.add_argument("--float16", action="store_true", help="also ONNX encoder and decoder with float16 weights")
-    made.add_argument("--int8-encoder", action="store_true", help="also the ONNX encoder in int8")
-    made.add_argument("--version", type=int, help="number of the SavedModel (default: the next free one)")
-    made.add_argument("--images", type=Path, help="real images, as numpy.save writes them (default: the run's)")
-    add_places(made)
-    return made
+    command_line = Parser("python -m export", __doc__)
+    command_line.add_argument("run", type=Path, help="run directory that tf_ccvae.fit has made")
+    command_line.add_argument("--to", type=Path, required=True, help="folder for the artefacts")
+    command_line.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS, help="which (default: all)")
+    command_line.add_argument("--layout", choices=LAYOUTS, default="nhwc", help="of images (default: nhwc)")
+    command_line.add_argument(
+        "--float16", action="store_true", help="also ONNX encoder and decoder with float16 weights"
+    )
+    command_line.add_argument("--int8-encoder", action="store_true", help="also the ONNX encoder in int8")
+    command_line.add_argument("--version", type=int, help="number of the SavedModel (default: the next free one)")
+    command_line.add_argument("--images", type=Path, help="real images, as numpy.save writes them (default: the run's)")
+    add_places(command_line)
+    return command_line
 
 
 def verify_parser() -> Parser:
     """The command line of `verify`."""
-    made = Parser("python -m export verify", "Checks an export again.")
-    made.add_argument("folder", type=Path, help="folder that an export has made")
-    made.add_argument("--images", type=Path, help="other images to run too, as numpy.save writes them")
-    return made
+    command_line = Parser("python -m export verify", "Checks an export again.")
+    command_line.add_argument("folder", type=Path, help="folder that an export has made")
+    command_line.add_argument("--images", type=Path, help="other images to run too, as numpy.save writes them")
+    return command_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,7 +90,7 @@ def export_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _images(path: Path | None) -> object:
+def _images(path: Path | None) -> "np.ndarray | None":
     if path is None:
         return None
     import numpy as np

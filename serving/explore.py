@@ -22,12 +22,12 @@ from tf_ccvae.support.parser import Parser, report
 
 def parser() -> Parser:
     """The command line."""
-    made = Parser("python -m serving explore", __doc__)
-    made.add_argument("export", type=Path, help="folder that python -m export has made, with ONNX files")
-    made.add_argument("--port", type=int, default=0, help="of the server (default: any that is free)")
-    made.add_argument("--no-browser", action="store_true", help="only print the address")
-    made.add_argument("--to", type=Path, help="write a folder for a static host instead of serving")
-    return made
+    command_line = Parser("python -m serving explore", __doc__)
+    command_line.add_argument("export", type=Path, help="folder that python -m export has made, with ONNX files")
+    command_line.add_argument("--port", type=int, default=0, help="of the server (default: any that is free)")
+    command_line.add_argument("--no-browser", action="store_true", help="only print the address")
+    command_line.add_argument("--to", type=Path, help="write a folder for a static host instead of serving")
+    return command_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -75,7 +75,7 @@ def read_sidecar(export: Path) -> dict[str, Any]:
     return content
 
 
-def _inside(folder: Path, path: Any) -> bool:
+def _inside(folder: Path, path: object) -> bool:
     if not isinstance(path, str):
         return False
     place = (folder / path).resolve()

@@ -38,9 +38,10 @@ LEFT_OUT = pytest.StashKey[int]()
 
 
 FAST = (  # rooms and files of single functions
-    *("settings", "data_sources", "objective", "interventions", "evaluation", "models", "support"),
-    *("test_labels.py", "test_house.py", "test_docs.py", "test_benchmarks.py"),
+    *("settings", "data_sources", "objective", "interventions", "evaluation", "models"),
+    *("support/test_figures.py", "training/test_optimizers.py", "test_labels.py", "test_house.py", "test_docs.py"),
 )
+TRAIN = ("models/test_model.py", "models/test_baselines.py", "evaluation/test_judge.py")  # in those rooms
 SLOW_FIXTURES = {"tiny_run", "exported", "tfds_folder", "huggingface_folder"}
 FIRST = (  # the files that take longest, so that no process is left with one when the others have finished
     *("training/test_workers.py", "export/test_run.py", "serving/test_explorer.py", "training/test_failed_writes.py"),
@@ -57,8 +58,9 @@ def pytest_itemcollected(item):
     `SPREAD` run wherever a process is free.
     """
     place = item.path.relative_to(Path(__file__).parent)
-    slow = place.parts[0] not in FAST or SLOW_FIXTURES & set(item.fixturenames) or item.get_closest_marker("programs")
-    item.add_marker("programs" if slow or item.get_closest_marker("system") else "fast")
+    fast = {place.parts[0], str(place)} & set(FAST) and str(place) not in TRAIN
+    slow = SLOW_FIXTURES & set(item.fixturenames) or item.get_closest_marker("programs")
+    item.add_marker("programs" if slow or not fast or item.get_closest_marker("system") else "fast")
     if str(place) not in SPREAD:
         item.add_marker(pytest.mark.xdist_group(".".join(place.with_suffix("").parts)))
 
