@@ -24,9 +24,9 @@ import keras
 from benchmarks.common import RESULTS, append, finished, machine, table
 from tf_ccvae import fit, settings
 from tf_ccvae.data import sources
-from tf_ccvae.data.dataset import DataError
 from tf_ccvae.settings import ConfigError
 from tf_ccvae.support.files import write_text
+from tf_ccvae.support.parser import mistakes_in_one_line
 from tf_ccvae.training import measures, run_directory
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "celeba.yaml"
@@ -138,7 +138,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
     path = arguments.results / "paper.jsonl"
-    try:
+    with mistakes_in_one_line():
         known = published(arguments.published)
         for rate, method in itertools.product(arguments.rates, arguments.methods):
             key = f"{method}/{rate:g}/{arguments.seed}"
@@ -149,8 +149,6 @@ def main() -> None:
                 keras.backend.clear_session()
             text = summarise(list(finished(path).values()), known, machine())
             write_text(arguments.results / "paper.md", text)
-    except (ConfigError, DataError) as error:
-        settings.exit_with(error)
 
 
 if __name__ == "__main__":

@@ -11,47 +11,42 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING
 
 from export import FORMATS, LAYOUTS
-from export.errors import CheckError, ExportError
+from export.errors import ExportError
+from tf_ccvae.support.errors import UserError
+from tf_ccvae.support.parser import Parser, report
 
-
-class Parser(argparse.ArgumentParser):
-    """As `tf_ccvae.programs.parser.Parser`, which `verify` has to do without."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ExportError(f"{message.removeprefix('argument ')}; see --help")
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def parser() -> Parser:
     """The command line of an export."""
     from tf_ccvae.programs.run_inputs import add_places
 
-    made = Parser(
-        prog="python -m export",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    command_line = Parser("python -m export", __doc__)
+    command_line.add_argument("run", type=Path, help="run directory that tf_ccvae.fit has made")
+    command_line.add_argument("--to", type=Path, required=True, help="folder for the artefacts")
+    command_line.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS, help="which (default: all)")
+    command_line.add_argument("--layout", choices=LAYOUTS, default="nhwc", help="of images (default: nhwc)")
+    command_line.add_argument(
+        "--float16", action="store_true", help="also ONNX encoder and decoder with float16 weights"
     )
-    made.add_argument("run", type=Path, help="run directory that tf_ccvae.fit has made")
-    made.add_argument("--to", type=Path, required=True, help="folder for the artefacts")
-    made.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS, help="which (default: all)")
-    made.add_argument("--layout", choices=LAYOUTS, default="nhwc", help="of images (default: nhwc)")
-    made.add_argument("--float16", action="store_true", help="also ONNX encoder and decoder with float16 weights")
-    made.add_argument("--int8-encoder", action="store_true", help="also the ONNX encoder in int8")
-    made.add_argument("--version", type=int, help="number of the SavedModel (default: the next free one)")
-    made.add_argument("--images", type=Path, help="real images, as numpy.save writes them (default: the run's)")
-    add_places(made)
-    return made
+    command_line.add_argument("--int8-encoder", action="store_true", help="also the ONNX encoder in int8")
+    command_line.add_argument("--version", type=int, help="number of the SavedModel (default: the next free one)")
+    command_line.add_argument("--images", type=Path, help="real images, as numpy.save writes them (default: the run's)")
+    add_places(command_line)
+    return command_line
 
 
 def verify_parser() -> Parser:
     """The command line of `verify`."""
-    made = Parser(prog="python -m export verify", description="Checks an export again.", allow_abbrev=False)
-    made.add_argument("folder", type=Path, help="folder that an export has made")
-    made.add_argument("--images", type=Path, help="other images to run too, as numpy.save writes them")
-    return made
+    command_line = Parser("python -m export verify", "Checks an export again.")
+    command_line.add_argument("folder", type=Path, help="folder that an export has made")
+    command_line.add_argument("--images", type=Path, help="other images to run too, as numpy.save writes them")
+    return command_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,17 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments[:1] == ["verify"]:
             return verify_command(verify_parser().parse_args(arguments[1:]))
         return export_command(parser().parse_args(arguments))
-    except (CheckError, ExportError) as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
-        return 1 if isinstance(error, CheckError) else 2
-    except ModuleNotFoundError as error:
-        from tf_ccvae.support.packages import missing_package
-
-        needs = missing_package(error.name)
-        if needs is None:
-            raise
-        print("error: this", needs, file=sys.stderr)
-        return 2
+    except (UserError, OSError, ModuleNotFoundError) as error:
+        return report(error)
 
 
 def verify_command(arguments: argparse.Namespace) -> int:
@@ -94,21 +80,17 @@ def export_command(arguments: argparse.Namespace) -> int:
     prepare()
     from export import run
     from tf_ccvae.programs.run_inputs import places_of
-    from tf_ccvae.support.errors import UserError, line_of
 
     options = run.Options(
         tuple(arguments.formats), arguments.layout, arguments.float16, arguments.int8_encoder, arguments.version
     )
     images = _images(arguments.images)
-    try:
-        run.export_run(arguments.run, arguments.to, options, images, report=print, places=places_of(arguments))
-    except (UserError, OSError) as error:
-        raise ExportError(line_of(error)) from error
+    run.export_run(arguments.run, arguments.to, options, images, report=print, places=places_of(arguments))
     print(f"Export: {arguments.to}   Check again: python -m export verify {arguments.to}")
     return 0
 
 
-def _images(path: Path | None) -> object:
+def _images(path: Path | None) -> "np.ndarray | None":
     if path is None:
         return None
     import numpy as np

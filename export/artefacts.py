@@ -1,10 +1,10 @@
 """Writes the files of an export into a folder and verifies each of them against Keras."""
 
 import importlib.metadata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from export.options import Options
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.support.files import write_json
 
+Outputs: TypeAlias = Mapping[signatures.Signature, runtimes.Arrays]  # what Keras gives for each, by output
+Json: TypeAlias = dict[str, Any]  # an object of JSON
 PACKAGES = ("tensorflow", "keras", "numpy", "onnx", "tf2onnx", "onnxruntime", "ai-edge-litert")
 
 
@@ -34,12 +36,12 @@ class Job:
     model: CCVAE
     options: Options
     version: int
-    run: dict[str, Any]
+    run: Json
     verifying: np.ndarray
     calibrating: np.ndarray
     report: Callable[[str], None]
 
-    def write(self, folder: Path) -> dict[str, Any]:
+    def write(self, folder: Path) -> Json:
         """Writes and verifies all artefacts; returns the manifest."""
         table = tuple(
             x for x in signatures.table(self.model, self.options.layout) if set(x.formats) & set(self.options.formats)
@@ -64,7 +66,7 @@ class Job:
         _save_reference(folder / REFERENCE, signatures.of_format(table, "onnx"), inputs, outputs)
         return self._manifest(folder, description, artefacts)
 
-    def files(self, table: tuple[Any, ...]) -> dict[str, str]:
+    def files(self, table: tuple[signatures.Signature, ...]) -> dict[str, str]:
         """Path of each artefact by `format/name`, and `onnx/name.precision` for the smaller ones."""
         files = {"saved_model": f"saved_model/{self.version}"} if "saved_model" in self.options.formats else {}
         for name, suffix in (("onnx", "onnx"), ("litert", "tflite")):
@@ -79,8 +81,13 @@ class Job:
         return float16 + ([("encoder", "int8")] if self.options.int8_encoder else [])
 
     def _saved_model(
-        self, folder: Path, table: tuple[Any, ...], description: Any, inputs: runtimes.Arrays, outputs: Any
-    ) -> dict[str, Any]:
+        self,
+        folder: Path,
+        table: tuple[signatures.Signature, ...],
+        description: Json,
+        inputs: runtimes.Arrays,
+        outputs: Outputs,
+    ) -> Json:
         from export import saved_model
 
         path = f"saved_model/{self.version}"
@@ -96,30 +103,35 @@ class Job:
         return {"path": path, "format": "saved_model", "precision": "float32", "checks": checks}
 
     def _onnx(
-        self, folder: Path, signature: Any, description: Any, inputs: runtimes.Arrays, outputs: runtimes.Arrays
-    ) -> list[dict[str, Any]]:
+        self,
+        folder: Path,
+        signature: signatures.Signature,
+        description: Json,
+        inputs: runtimes.Arrays,
+        outputs: runtimes.Arrays,
+    ) -> list[Json]:
         import onnx
 
         from export import compress
         from export import onnx as writer
 
-        made = [("float32", folder / "onnx" / f"{signature.name}.onnx")]
+        files = [("float32", folder / "onnx" / f"{signature.name}.onnx")]
         model = writer.convert(signature, description)
-        onnx.save(model, made[0][1])
+        onnx.save(model, files[0][1])
         for _, precision in (x for x in self._smaller() if x[0] == signature.name):
-            made.append((precision, folder / "onnx" / f"{signature.name}.{precision}.onnx"))
+            files.append((precision, folder / "onnx" / f"{signature.name}.{precision}.onnx"))
             if precision == "float16":
-                onnx.save(compress.float16_weights(model), made[-1][1])
+                onnx.save(compress.float16_weights(model), files[-1][1])
             else:
-                compress.int8_encoder(made[0][1], verify.arranged(self.calibrating, self.options.layout), made[-1][1])
+                compress.int8_encoder(files[0][1], verify.arranged(self.calibrating, self.options.layout), files[-1][1])
         return [
             self._checked(path, folder, "onnx", precision, signature, runtimes.onnx_runner(path), inputs, outputs)
-            for precision, path in made
+            for precision, path in files
         ]
 
     def _litert(
-        self, folder: Path, signature: Any, inputs: runtimes.Arrays, outputs: runtimes.Arrays
-    ) -> dict[str, Any]:
+        self, folder: Path, signature: signatures.Signature, inputs: runtimes.Arrays, outputs: runtimes.Arrays
+    ) -> Json:
         from export import litert
 
         path = folder / "litert" / f"{signature.name}.tflite"
@@ -133,11 +145,11 @@ class Job:
         folder: Path,
         kind: str,
         precision: str,
-        signature: Any,
+        signature: signatures.Signature,
         runner: runtimes.Runner,
         inputs: runtimes.Arrays,
         outputs: runtimes.Arrays,
-    ) -> dict[str, Any]:
+    ) -> Json:
         name = path.relative_to(folder).as_posix()
         check = verify.judged(name, precision, runner, _of(signature, inputs), outputs)
         labels = f", {check['equal_labels']:.1%} equal labels" if "equal_labels" in check else ""
@@ -152,7 +164,7 @@ class Job:
             "checks": {signature.name: check},
         }
 
-    def _manifest(self, folder: Path, description: Any, artefacts: list[dict[str, Any]]) -> dict[str, Any]:
+    def _manifest(self, folder: Path, description: Json, artefacts: list[Json]) -> Json:
         files = sorted(x for x in folder.rglob("*") if x.is_file())
         return {
             "format": 1,
@@ -169,13 +181,15 @@ class Job:
         }
 
 
-def _of(signature: Any, inputs: runtimes.Arrays) -> dict[str, np.ndarray]:
+def _of(signature: signatures.Signature, inputs: runtimes.Arrays) -> dict[str, np.ndarray]:
     return {x.name: inputs[x.name] for x in signature.inputs}
 
 
-def _save_reference(path: Path, graphs: tuple[Any, ...], inputs: runtimes.Arrays, outputs: Any) -> None:
+def _save_reference(
+    path: Path, graphs: tuple[signatures.Signature, ...], inputs: runtimes.Arrays, outputs: Outputs
+) -> None:
     """reference.npz: `input/NAME` and `output/GRAPH/NAME` of every ONNX file, one row per image."""
-    arrays: Any = {f"input/{x.name}": inputs[x.name] for graph in graphs for x in graph.inputs}
+    arrays: dict[str, Any] = {f"input/{x.name}": inputs[x.name] for graph in graphs for x in graph.inputs}
     arrays |= {f"output/{graph.name}/{name}": rows for graph in graphs for name, rows in outputs[graph].items()}
     np.savez_compressed(path, **arrays)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -57,9 +56,9 @@ def int8_encoder(encoder: Path, images: np.ndarray, to: Path) -> None:
 
     class Images(quantization.CalibrationDataReader):
         def __init__(self) -> None:
-            self.left: Iterator[dict[str, Any]] = iter([{"image": part} for part in np.array_split(images, 8)])
+            self.left: Iterator[dict[str, np.ndarray]] = iter([{"image": part} for part in np.array_split(images, 8)])
 
-        def get_next(self) -> dict[str, Any] | None:
+        def get_next(self) -> dict[str, np.ndarray] | None:
             return next(self.left, None)
 
     model = onnx.load(encoder)

@@ -33,8 +33,8 @@ def marked(function: Function) -> Function:
 def checked(function: Function, inputs: Sequence[tf.TensorSpec]) -> Function:
     """The same function, which raises InvalidArgumentError for inputs of another rank or size or of unequal rows."""
 
-    def run(*given: tf.Tensor) -> Outputs:
-        shaped = [tf.ensure_shape(x, spec.shape) for x, spec in zip(given, inputs, strict=True)]
+    def run(*tensors: tf.Tensor) -> Outputs:
+        shaped = [tf.ensure_shape(x, spec.shape) for x, spec in zip(tensors, inputs, strict=True)]
         rows = [tf.shape(x)[0] for x in shaped]
         equal = [
             tf.debugging.assert_equal(count, rows[0], f"{spec.name} and {inputs[0].name} have unequal numbers of rows")

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from export.errors import ExportError
-from tf_ccvae.programs.parser import Parser
-from tf_ccvae.support.errors import UserError, line_of
+from tf_ccvae.support.errors import UserError
 from tf_ccvae.support.packages import missing_package
+from tf_ccvae.support.parser import Parser, report
 
 PARTS = ("encoder", "decoder", "classifier", "cond_prior")
 WRAPPERS = ("module", "_orig_mod")  # what DataParallel and torch.compile insert into the names of weights
@@ -84,19 +84,19 @@ def _known_classes(path: Path) -> list[Any]:
     """
     import torch
 
-    known: list[Any] = []  # pairs of a class and the name that stands for it in the file
+    named: list[Any] = []  # pairs of a class and the name that stands for it in the file
     for name in torch.serialization.get_unsafe_globals_in_checkpoint(path):
         place, _, last = name.rpartition(".")
         if place.startswith(("torch.nn.modules.", "torch.nn.parallel.")):
-            found = getattr(importlib.import_module(place), last, None)
-            if isinstance(found, type) and issubclass(found, torch.nn.Module):
-                known.append((found, name))
+            kind = getattr(importlib.import_module(place), last, None)
+            if isinstance(kind, type) and issubclass(kind, torch.nn.Module):
+                named.append((kind, name))
                 continue
         elif place.split(".")[0] in ("models", "utils", "__main__"):
-            known.append((type(last, (torch.nn.Module,), {}), name))
+            named.append((type(last, (torch.nn.Module,), {}), name))
             continue
         raise ExportError(f"{path}: needs {name}, which is neither a layer of PyTorch nor a class of the programs")
-    return known
+    return named
 
 
 def convert(parts: Mapping[str, Weights], labels: Sequence[str] | None = None, **settings: Any) -> Any:
@@ -232,7 +232,10 @@ def import_run(
     )
     height, _, channels = model.image_shape
     data = settings.data.model_copy(update={"image_size": height, "channels": channels})
-    run = run_directory.create(to, "imported")
+    try:
+        run = run_directory.create(to, "imported")
+    except run_directory.RunError as error:
+        raise ExportError(str(error).replace("--run-dir", "--to")) from error
     run.save_model(model)
     settings.model_copy(update={"name": "imported", "model": described, "data": data}).to_yaml(run.config)
     return run
@@ -240,14 +243,16 @@ def import_run(
 
 def parser() -> Parser:
     """The command line."""
-    made = Parser("python -m export.import_pytorch", __doc__)
+    command_line = Parser("python -m export.import_pytorch", __doc__)
     for name in PARTS:
-        made.add_argument(name, type=Path, help=f"{name}.pt of the program")
-    made.add_argument("--to", type=Path, required=True, help="run directory to make")
-    made.add_argument("--labels", nargs="+", help="names of the labels (default: the 18 of CelebA in the programs)")
-    made.add_argument("--config", type=Path, help="YAML file with the settings of data and training")
-    made.add_argument("--trust-pickle", action="store_true", help="also read pickled modules of the programs")
-    return made
+        command_line.add_argument(name, type=Path, help=f"{name}.pt of the program")
+    command_line.add_argument("--to", type=Path, required=True, help="run directory to make")
+    command_line.add_argument(
+        "--labels", nargs="+", help="names of the labels (default: the 18 of CelebA in the programs)"
+    )
+    command_line.add_argument("--config", type=Path, help="YAML file with the settings of data and training")
+    command_line.add_argument("--trust-pickle", action="store_true", help="also read pickled modules of the programs")
+    return command_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -259,9 +264,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         prepare()
         run = import_run(files, arguments.to, arguments.labels, arguments.config, arguments.trust_pickle)
-    except (ExportError, UserError, OSError) as error:
-        print("error:", line_of(error).replace("--run-dir", "--to"), file=sys.stderr)
-        return 2
+    except (UserError, OSError) as error:
+        return report(error)
     print(f"Run: {run.path}   Train on: python -m tf_ccvae.fit --resume {run.path}")
     return 0
 

@@ -41,8 +41,8 @@ class Options:
             raise ExportError(f"--layout: must be nhwc or nchw, got {self.layout}")
         if self.version is not None and self.version < 1:
             raise ExportError(f"--version: must be at least 1, got {self.version}")
-        for option, given in (("--float16", self.float16), ("--int8-encoder", self.int8_encoder)):
-            if given and "onnx" not in self.formats:
+        for option, chosen in (("--float16", self.float16), ("--int8-encoder", self.int8_encoder)):
+            if chosen and "onnx" not in self.formats:
                 raise ExportError(f"{option}: makes ONNX files; add onnx to --formats")
         for name in self.formats:
             for module in filter(is_missing, NEEDED[name]):

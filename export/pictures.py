@@ -35,7 +35,7 @@ def read(content: tf.Tensor, height: int, width: int, channels: int) -> tuple[tf
     readable = whole.ignore_errors(log_warning=False)  # a graph has no other way to go on after an error
     options = tf.data.Options()
     options.autotune.enabled = False
-    return readable.with_options(options).reduce(nothing, lambda _, found: found)
+    return readable.with_options(options).reduce(nothing, lambda _, last: last)
 
 
 def orientation(content: tf.Tensor) -> tf.Tensor:
@@ -44,8 +44,8 @@ def orientation(content: tf.Tensor) -> tf.Tensor:
     is_png = tf.strings.substr(content, 0, 2) == PNG[:2]
     start, end = tf.cond(is_png, lambda: _exif_of_png(data), lambda: _exif_of_jpeg(data))
     by_exif = tf.cond(end - start >= 8, lambda: _tag(tf.cast(data[start:end], tf.int64)), lambda: tf.constant(0))
-    found = tf.cond(by_exif == 0, lambda: _of_xmp(content), lambda: by_exif)
-    return tf.where((found >= 1) & (found <= 8), found, 1)
+    value = tf.cond(by_exif == 0, lambda: _of_xmp(content), lambda: by_exif)
+    return tf.where((value >= 1) & (value <= 8), value, 1)
 
 
 # Pixels ---------------------------------------------------------------------------------------------------------------
@@ -104,8 +104,8 @@ def _with_alpha(colours: tf.Tensor) -> tf.Tensor:
 
 
 def _of_jpeg(content: tf.Tensor) -> tf.Tensor:
-    known = tf.debugging.Assert(tf.strings.substr(content, 0, len(JPEG)) == JPEG, ["neither PNG nor JPEG"])
-    with tf.control_dependencies([known]):
+    is_jpeg = tf.debugging.Assert(tf.strings.substr(content, 0, len(JPEG)) == JPEG, ["neither PNG nor JPEG"])
+    with tf.control_dependencies([is_jpeg]):
         size = tf.cast(tf.io.extract_jpeg_shape(content)[:2], tf.int64)
     with tf.control_dependencies([_not_too_large(size)]):
         return tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
@@ -144,9 +144,9 @@ def _number(data: tf.Tensor, at: tf.Tensor, size: int, little: tf.Tensor | bool 
     """The unsigned numbers of `size` bytes at positions, int64; bytes beyond the end count as 0."""
     places = at[..., None] + tf.range(size, dtype=tf.int64)
     there = places < tf.size(data, tf.int64)
-    found = tf.cast(tf.gather(data, tf.where(there, places, 0)), tf.int64)
+    numbers = tf.cast(tf.gather(data, tf.where(there, places, 0)), tf.int64)
     weights = tf.constant([256**i for i in range(size)], tf.int64)
-    return tf.reduce_sum(tf.where(there, found, 0) * tf.where(little, weights, weights[::-1]), axis=-1)
+    return tf.reduce_sum(tf.where(there, numbers, 0) * tf.where(little, weights, weights[::-1]), axis=-1)
 
 
 def _exif_of_jpeg(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -194,10 +194,10 @@ def _tag(exif: tf.Tensor) -> tf.Tensor:
     """int32 (): the orientation in a TIFF header with its first directory, 0 if it is not in there."""
     order = _number(exif, tf.constant(0, tf.int64), 2)
     little = order == int.from_bytes(b"II", "big")
-    known = little | (order == int.from_bytes(b"MM", "big"))
+    ordered = little | (order == int.from_bytes(b"MM", "big"))
     directory = _number(exif, tf.constant(4, tf.int64), 4, little)
     entries = directory + 2 + 12 * tf.range(_number(exif, directory, 2, little))
-    entries = tf.boolean_mask(entries, known & (entries + 12 <= tf.size(exif, tf.int64)))
+    entries = tf.boolean_mask(entries, ordered & (entries + 12 <= tf.size(exif, tf.int64)))
     kinds, counts = _number(exif, entries + 2, 2, little), _number(exif, entries + 4, 4, little)
     short, long = _number(exif, entries + 8, 2, little), _number(exif, entries + 8, 4, little)
     values = tf.where(kinds == 3, short, tf.where(kinds == 4, long, 0))

@@ -36,7 +36,7 @@ def partial(to: Path) -> Iterator[Path]:
     Raises:
       ExportError: it cannot be made, or another export has left it there or is at work.
     """
-    made = next((x for x in (*reversed(to.parents), to) if not x.exists()), None)
+    first_new = next((x for x in (*reversed(to.parents), to) if not x.exists()), None)
     folder = to / PARTIAL
     try:
         folder.mkdir(parents=True)
@@ -49,7 +49,7 @@ def partial(to: Path) -> Iterator[Path]:
     try:
         yield folder
     except BaseException:
-        shutil.rmtree(made or folder, ignore_errors=True)
+        shutil.rmtree(first_new or folder, ignore_errors=True)
         raise
     shutil.rmtree(folder)
 

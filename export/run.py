@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from export import place, verify
 from export.artefacts import Job
@@ -23,7 +24,7 @@ def export_run(
     run: Path,
     to: Path,
     options: Options | None = None,
-    images: Any = None,
+    images: ArrayLike | None = None,
     report: Callable[[str], None] = lambda line: None,
     places: Mapping[str, Path] | None = None,
 ) -> dict[str, Any]:
@@ -95,8 +96,8 @@ def load(run: Path) -> tuple[run_directory.Run, CCVAE]:
 
 
 def _images(
-    run: run_directory.Run, model: CCVAE, images: Any, calibrate: bool, places: Mapping[str, Path] | None
-) -> tuple[np.ndarray, np.ndarray]:
+    run: run_directory.Run, model: CCVAE, images: ArrayLike | None, calibrate: bool, places: Mapping[str, Path] | None
+) -> tuple[ArrayLike, np.ndarray]:
     """Real images to verify with, and training images to calibrate on (none unless `calibrate`)."""
     from tf_ccvae.programs.run_inputs import first_test_images, load_data, settings_of_run
 

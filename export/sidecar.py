@@ -66,21 +66,21 @@ def describe(
 
 def _label(model: CCVAE, index: int, label: Label) -> dict[str, Any]:
     where = model.labels.slices[index]
-    known = slice(0, label.values)
+    values = slice(0, label.values)
     layer = model.label_distributions
     return {
         "name": label.name,
         "kind": "binary" if label.binary else "categorical",
         "values": ["off", "on"] if label.binary else list(label.classes),
         "latents": [where.start, where.stop],
-        "frequency": np.exp(np.asarray(layer.log_label_prior)[index, known]).tolist(),
+        "frequency": np.exp(np.asarray(layer.log_label_prior)[index, values]).tolist(),
         "prior": {
-            "loc": np.asarray(layer.prior.loc)[known, where].tolist(),
-            "scale": np.asarray(layer.prior.scale)[known, where].tolist(),
+            "loc": np.asarray(layer.prior.loc)[values, where].tolist(),
+            "scale": np.asarray(layer.prior.scale)[values, where].tolist(),
         },
         "classifier": {
-            "kernel": np.asarray(layer.kernel)[where, known].T.tolist(),
-            "bias": np.asarray(layer.bias)[index, known].tolist(),
+            "kernel": np.asarray(layer.kernel)[where, values].T.tolist(),
+            "bias": np.asarray(layer.bias)[index, values].tolist(),
         },
     }
 

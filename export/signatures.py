@@ -6,7 +6,6 @@ it gives NaN, in every format.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import tensorflow as tf
 
@@ -35,7 +34,7 @@ class Signature:
     outputs: tuple[str, ...]
     documentation: str
 
-    def traced(self, check: bool = False) -> Any:
+    def traced(self, check: bool = False) -> tf.types.experimental.PolymorphicFunction:
         """The function as a graph; with `check` it raises an error for inputs of another shape (see `checked`)."""
         function = checked(self.function, self.inputs) if check else self.function
         return tf.function(function, input_signature=list(self.inputs))
@@ -53,7 +52,7 @@ def table(model: CCVAE, layout: str = "nhwc") -> tuple[Signature, ...]:
     image_shape = (height, width, channels) if layout == "nhwc" else (channels, height, width)
     count, size = len(model.labels), model.decoder_inputs
 
-    def spec(name: str, *shape: int, dtype: Any = tf.float32) -> tf.TensorSpec:
+    def spec(name: str, *shape: int, dtype: tf.DType = tf.float32) -> tf.TensorSpec:
         return tf.TensorSpec((None, *shape), dtype, name=name)
 
     image, latents = spec("image", *image_shape), spec("latents", size)

@@ -93,8 +93,8 @@ class Uses:
             fn_output_signature=(tf.TensorSpec((height, width, channels)), tf.TensorSpec((), tf.bool)),
         )
         outputs = self._label_outputs(self.model.encode(pixels))
-        known = {name: tf.where(read[:, None, None], rows, np.nan) for name, rows in outputs.items()}
-        return {**known, "decoded": tf.cast(read, tf.float32)}
+        of_readable = {name: tf.where(read[:, None, None], rows, np.nan) for name, rows in outputs.items()}
+        return {**of_readable, "decoded": tf.cast(read, tf.float32)}
 
     # On latents -------------------------------------------------------------------------------------------------------
 
@@ -112,11 +112,11 @@ class Uses:
 
         The last L columns of the noise decide the values of labels that are not asked for, by p(y).
         """
-        asked = self._possible(labels, mask)
+        wanted = self._possible(labels, mask)
         split = self.model.decoder_inputs
         uniform = 0.5 * (1 + tf.math.erf(noise[:, split:] * np.float32(np.sqrt(0.5))))
         drawn = Noise(noise[:, :split], uniform, tf.zeros([0]))
-        return {"latents": self.model.draw(tf.where(asked, labels, MISSING), drawn)}
+        return {"latents": self.model.draw(tf.where(wanted, labels, MISSING), drawn)}
 
     def set_labels_of_latents(self, latents: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor) -> Outputs:
         """Latents (batch, D), labels, mask -> the latents with the asked labels set, by transport.

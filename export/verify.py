@@ -8,13 +8,18 @@ Errors are the largest |value - reference| / max(1, |reference|) of an output.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from export.errors import CheckError, ExportError
 from export.manifest import REFERENCE, file_entry, read_manifest
 from export.runtimes import Arrays, Runner, onnx_runner
+
+if TYPE_CHECKING:
+    from export.signatures import Signature
+    from tf_ccvae.models.ccvae import CCVAE
 
 BATCHES = (1, 2, 3, 64)
 LIMITS = {"float32": 1e-5, "float16": 5e-3}  # largest error
@@ -24,7 +29,7 @@ AGREEMENT = 0.98  # smallest share of equal labels in int8
 # Real images and what Keras makes of them -----------------------------------------------------------------------------
 
 
-def checked_images(images: Any, image_shape: tuple[int, int, int]) -> np.ndarray:
+def checked_images(images: ArrayLike, image_shape: tuple[int, int, int]) -> np.ndarray:
     """As many images as the largest batch has, from those that are given, over again if there are fewer.
 
     Args:
@@ -50,7 +55,7 @@ def checked_images(images: Any, image_shape: tuple[int, int, int]) -> np.ndarray
     return np.resize(images, (max(BATCHES), *image_shape))
 
 
-def reference_inputs(model: Any, images: np.ndarray, layout: str) -> dict[str, np.ndarray]:
+def reference_inputs(model: "CCVAE", images: np.ndarray, layout: str) -> dict[str, np.ndarray]:
     """Something for every input of the table, by name, one row per image.
 
     Args:
@@ -78,7 +83,7 @@ def reference_inputs(model: Any, images: np.ndarray, layout: str) -> dict[str, n
     }
 
 
-def reference_outputs(signature: Any, inputs: Arrays) -> dict[str, np.ndarray]:
+def reference_outputs(signature: "Signature", inputs: Arrays) -> dict[str, np.ndarray]:
     """What Keras gives for all rows, by output name."""
     import tensorflow as tf
 
@@ -155,7 +160,7 @@ def judged(path: str, precision: str, run: Runner, inputs: Arrays, outputs: Arra
 # Later and elsewhere --------------------------------------------------------------------------------------------------
 
 
-def verify(folder: Path, images: Any = None) -> dict[str, Any]:
+def verify(folder: Path, images: ArrayLike | None = None) -> dict[str, Any]:
     """Checks an export again: every file by its SHA-256, every ONNX file by running it on the stored images.
 
     Other images, if they are given, are run too: encoders and decoders must agree with those in float32 on the largest

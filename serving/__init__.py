@@ -6,9 +6,9 @@ target.py          where a model is served, and which error an answer means
 client.py          `CCVAEClient`, over gRPC (over_grpc.py) or REST (over_rest.py)
 publish.py         `prepare` and `set_label`: a version for a server, with warm-up requests and configuration
 onnx_repository.py the ONNX files as Triton and KServe want them
-explore.py         the local file server of the page in explorer/
+explore.py         the page in explorer/ with an export: explorer_files.py collects its files, explorer_server.py serves
 load_test.py       how many requests a server takes
 __main__.py        the command line
 
-Beside them stand the configuration files of the servers; README.md says how to use them.
+servers/ holds the configuration files of the servers; README.md says how to use them.
 """

@@ -20,11 +20,11 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
-from serving.errors import BadInput, ServingError
-from tf_ccvae.support.errors import reason
-from tf_ccvae.support.packages import missing_package
+from serving.errors import BadInput
+from tf_ccvae.support.errors import UserError, reason
+from tf_ccvae.support.parser import Parser, report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,36 +32,24 @@ if TYPE_CHECKING:
     from serving.client import CCVAEClient
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser that raises `BadInput` where argparse would print its usage and exit."""
-
-    def error(self, message: str) -> NoReturn:
-        raise BadInput(f"{message.removeprefix('argument ')}; see --help")
-
-
 def parser() -> Parser:
     """The command line of everything but `explore`."""
-    top = Parser(
-        prog="python -m serving",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    top = Parser("python -m serving", __doc__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     published = Parser(add_help=False)
     published.add_argument("--name", default="ccvae", help="of the model (default: ccvae)")
     published.add_argument(
         "--mount", type=PurePosixPath, default=PurePosixPath("/models"), help="where the server sees MODEL_BASE"
     )
-    one = commands.add_parser("prepare", help="publish an export", parents=[published], allow_abbrev=False)
+    one = commands.add_parser("prepare", help="publish an export", parents=[published])
     one.add_argument("export", type=Path, help="folder that python -m export has made")
     one.add_argument("--to", type=Path, required=True, metavar="MODEL_BASE", help="folder of the server's models")
     one.add_argument("--label", type=label_of, metavar="LABEL=VERSION", help="version label, such as stable=3")
     one.add_argument("--force", action="store_true", help="even if the version is older, or there already")
-    one = commands.add_parser("label", help="move a version label", parents=[published], allow_abbrev=False)
+    one = commands.add_parser("label", help="move a version label", parents=[published])
     one.add_argument("base", type=Path, metavar="MODEL_BASE", help="folder of the server's models")
     one.add_argument("label", type=label_of, metavar="LABEL=VERSION", help="such as stable=2")
-    one = commands.add_parser("triton", help="write a repository of the ONNX files for Triton", allow_abbrev=False)
+    one = commands.add_parser("triton", help="write a repository of the ONNX files for Triton")
     one.add_argument("export", type=Path, help="folder that python -m export has made")
     one.add_argument("--to", type=Path, required=True, metavar="REPOSITORY", help="folder of Triton's models")
 
@@ -79,8 +67,8 @@ def parser() -> Parser:
     files = Parser(add_help=False)
     files.add_argument("files", nargs="+", metavar="FILE", help="PNG, JPEG, WebP or PGM")
 
-    def add(name: str, what: str, *parents: Parser) -> Any:
-        return commands.add_parser(name, help=what, description=what, parents=[server, *parents], allow_abbrev=False)
+    def add(name: str, what: str, *parents: Parser) -> Parser:
+        return commands.add_parser(name, help=what, description=what, parents=[server, *parents])
 
     add("classify", "probabilities of each label and value", files)
     add("encode", "mean and deviation of each latent", files)
@@ -111,80 +99,75 @@ def label_of(text: str) -> tuple[str, int]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit code: 0, or 2 for bad input and for what a server refuses."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        if arguments[:1] == ["explore"]:
+        if words[:1] == ["explore"]:
             from serving import explore
 
-            return explore.main(arguments[1:])
-        given = parser().parse_args(arguments)
-        if given.command in ("prepare", "label"):
-            publish_command(given)
-        elif given.command == "triton":
-            triton_command(given)
+            return explore.main(words[1:])
+        arguments = parser().parse_args(words)
+        if arguments.command in ("prepare", "label"):
+            publish_command(arguments)
+        elif arguments.command == "triton":
+            triton_command(arguments)
         else:
-            client_command(given)
-    except ModuleNotFoundError as error:
-        needs = missing_package(error.name)
-        if needs is None:
-            raise
-        print(f"error: {arguments[0]} {needs}", file=sys.stderr)
-        return 2
-    except ServingError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
-        return 2
+            client_command(arguments)
+    except (UserError, OSError, ModuleNotFoundError) as error:
+        return report(error)
     return 0
 
 
-def publish_command(given: argparse.Namespace) -> None:
+def publish_command(arguments: argparse.Namespace) -> None:
     """Publishes a version or moves a label; see `serving.publish`."""
     from tf_ccvae.support.startup import prepare
 
     prepare()
     from serving import publish
 
-    if given.command == "label":
-        publish.set_label(given.base, given.label, given.name, given.mount)
-        print(f"{given.base / publish.CONFIG}: {given.label[0]} is version {given.label[1]}")
+    if arguments.command == "label":
+        publish.set_label(arguments.base, arguments.label, arguments.name, arguments.mount)
+        print(f"{arguments.base / publish.CONFIG}: {arguments.label[0]} is version {arguments.label[1]}")
         return
-    folder = publish.prepare(given.export, given.to, given.label, given.name, given.force, given.mount)
-    print(f"Published: {folder}   Configuration: {given.to / publish.CONFIG}")
+    folder = publish.prepare(
+        arguments.export, arguments.to, arguments.label, arguments.name, arguments.force, arguments.mount
+    )
+    print(f"Published: {folder}   Configuration: {arguments.to / publish.CONFIG}")
 
 
-def triton_command(given: argparse.Namespace) -> None:
+def triton_command(arguments: argparse.Namespace) -> None:
     """Writes a repository for Triton; see `serving.onnx_repository`."""
     from serving import onnx_repository
 
-    for folder in onnx_repository.write(given.export, given.to):
+    for folder in onnx_repository.write(arguments.export, arguments.to):
         print(folder)
 
 
-def client_command(given: argparse.Namespace) -> None:
+def client_command(arguments: argparse.Namespace) -> None:
     """One command of the client; the API key is read from CCVAE_API_KEY, where no list of processes shows it."""
-    if given.target.startswith("grpc"):
+    if arguments.target.startswith("grpc"):
         from tf_ccvae.support.startup import prepare
 
         prepare()
     from serving.client import CCVAEClient
 
     with CCVAEClient(
-        given.target,
-        model=given.model,
-        version=given.version,
-        label=given.version_label,
-        timeout=given.timeout,
-        retries=given.retries,
+        arguments.target,
+        model=arguments.model,
+        version=arguments.version,
+        label=arguments.version_label,
+        timeout=arguments.timeout,
+        retries=arguments.retries,
         api_key=os.environ.get("CCVAE_API_KEY"),
-        ca=given.ca,
-        description=given.description,
+        ca=arguments.ca,
+        description=arguments.description,
     ) as client:
-        COMMANDS[given.command](client, given)
+        COMMANDS[arguments.command](client, arguments)
 
 
-def classify(client: "CCVAEClient", given: argparse.Namespace) -> None:
+def classify(client: "CCVAEClient", arguments: argparse.Namespace) -> None:
     """Prints the probability of each value of each label."""
     labels = client.describe()["labels"]
-    for file, rows in zip(given.files, client.classify(given.files)["probabilities"], strict=True):
+    for file, rows in zip(arguments.files, client.classify(arguments.files)["probabilities"], strict=True):
         named = {
             label["name"]: {value: round(float(p), 6) for value, p in zip(label["values"], row, strict=False)}
             for label, row in zip(labels, rows, strict=True)
@@ -192,54 +175,54 @@ def classify(client: "CCVAEClient", given: argparse.Namespace) -> None:
         print_line({"file": file, "probabilities": named})
 
 
-def encode(client: "CCVAEClient", given: argparse.Namespace) -> None:
+def encode(client: "CCVAEClient", arguments: argparse.Namespace) -> None:
     """Prints mean and deviation of the latents."""
-    found = client.encode(given.files)
-    for file, loc, scale in zip(given.files, found["loc"], found["scale"], strict=True):
+    posterior = client.encode(arguments.files)
+    for file, loc, scale in zip(arguments.files, posterior["loc"], posterior["scale"], strict=True):
         print_line({"file": file, "loc": loc.tolist(), "scale": scale.tolist()})
 
 
-def decode(client: "CCVAEClient", given: argparse.Namespace) -> None:
+def decode(client: "CCVAEClient", arguments: argparse.Namespace) -> None:
     """Writes the images of latents."""
     import numpy as np
 
     try:
-        latents = np.load(given.latents, allow_pickle=False)
+        latents = np.load(arguments.latents, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise BadInput(f"{given.latents}: not an array that numpy.save wrote ({error})") from error
-    write(client.decode(latents), given.out, [f"image{i}" for i in range(len(latents))])
+        raise BadInput(f"{arguments.latents}: not an array that numpy.save wrote ({error})") from error
+    write(client.decode(latents), arguments.out, [f"image{i}" for i in range(len(latents))])
 
 
-def reconstruct(client: "CCVAEClient", given: argparse.Namespace) -> None:
+def reconstruct(client: "CCVAEClient", arguments: argparse.Namespace) -> None:
     """Writes reconstructions."""
-    write(client.reconstruct(given.files), given.out, stems(given.files))
+    write(client.reconstruct(arguments.files), arguments.out, stems(arguments.files))
 
 
-def generate(client: "CCVAEClient", given: argparse.Namespace) -> None:
+def generate(client: "CCVAEClient", arguments: argparse.Namespace) -> None:
     """Writes new images."""
-    found = client.generate(settings_of(given.label), given.count, given.seed)
-    write(found["image"], given.out, [f"image{given.seed + i}" for i in range(given.count)])
+    new = client.generate(settings_of(arguments.label), arguments.count, arguments.seed)
+    write(new["image"], arguments.out, [f"image{arguments.seed + i}" for i in range(arguments.count)])
 
 
-def set_labels(client: "CCVAEClient", given: argparse.Namespace) -> None:
+def set_labels(client: "CCVAEClient", arguments: argparse.Namespace) -> None:
     """Writes images with labels set."""
-    write(client.set_labels(given.files, settings_of(given.label)), given.out, stems(given.files))
+    write(client.set_labels(arguments.files, settings_of(arguments.label)), arguments.out, stems(arguments.files))
 
 
-def swap(client: "CCVAEClient", given: argparse.Namespace) -> None:
+def swap(client: "CCVAEClient", arguments: argparse.Namespace) -> None:
     """Writes images with donors' characteristics."""
-    write(client.swap(given.files, given.donors, given.label), given.out, stems(given.files))
+    write(client.swap(arguments.files, arguments.donors, arguments.label), arguments.out, stems(arguments.files))
 
 
-def describe(client: "CCVAEClient", given: argparse.Namespace) -> None:
+def describe(client: "CCVAEClient", arguments: argparse.Namespace) -> None:
     """Prints ccvae.json."""
     print(json.dumps(client.describe(), indent=2))
 
 
-def status(client: "CCVAEClient", given: argparse.Namespace) -> None:
+def status(client: "CCVAEClient", arguments: argparse.Namespace) -> None:
     """Prints the state of each version."""
     for version, state, message in client.status():
-        print(f"{given.model} version {version}: {state}{' ' + message if message else ''}")
+        print(f"{arguments.model} version {version}: {state}{' ' + message if message else ''}")
 
 
 COMMANDS: Mapping[str, Callable[["CCVAEClient", argparse.Namespace], None]] = {
@@ -251,8 +234,8 @@ def settings_of(pairs: Sequence[str]) -> dict[str | int, str | int]:
     """`["Smiling=1"]` as a dict."""
     result: dict[str | int, str | int] = {}
     for pair in pairs:
-        name, found, value = pair.rpartition("=")
-        if not found or not name or not value:
+        name, equals, value = pair.rpartition("=")
+        if not equals or not name or not value:
             raise BadInput(f"--label: must be such as Smiling=1, got {pair!r}")
         result[name] = value
     return result
@@ -277,7 +260,7 @@ def write(images: "np.ndarray", folder: Path, names: Sequence[str]) -> None:
         print(folder / f"{name}.png")
 
 
-def print_line(content: Mapping[str, Any]) -> None:
+def print_line(content: Mapping[str, object]) -> None:
     print(json.dumps(content))
 
 

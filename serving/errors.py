@@ -1,7 +1,9 @@
 """What can go wrong with serving; each message is one line that says what is wrong and what to do."""
 
+from tf_ccvae.support.errors import UserError
 
-class ServingError(Exception):
+
+class ServingError(UserError):
     """Any of the errors below."""
 
 
@@ -44,3 +46,7 @@ class ServerFault(ServingError):
 
 class PublishError(ServingError):
     """An export cannot be published."""
+
+
+class ExploreError(ServingError):
+    """An export cannot be explored."""

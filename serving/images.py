@@ -77,9 +77,9 @@ def check(source: Source) -> bytes:
     Raises:
       BadInput: as `read`.
     """
-    given = content(source)
-    _opened(given, "image" if isinstance(source, bytes) else str(source)).close()
-    return given
+    whole = content(source)
+    _opened(whole, "image" if isinstance(source, bytes) else str(source)).close()
+    return whole
 
 
 def array(images: Any, height: int, width: int, channels: int) -> np.ndarray:
@@ -132,12 +132,12 @@ def _stacked(images: Iterable[Source], height: int, width: int, channels: int) -
     return np.stack([read(x, height, width, channels) for x in listed])
 
 
-def _opened(given: bytes, name: str) -> Image.Image:
+def _opened(whole: bytes, name: str) -> Image.Image:
     """An image whose pixels are not yet decompressed, and will not be too many."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata, and about size: the limit below is stricter
-            opened = Image.open(io.BytesIO(given), formats=FORMATS)
+            opened = Image.open(io.BytesIO(whole), formats=FORMATS)
     except UnidentifiedImageError:
         raise BadInput(f"{name}: is not a PNG, JPEG, WebP or PGM image") from None
     except Image.DecompressionBombError:

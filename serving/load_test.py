@@ -13,12 +13,12 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tf_ccvae.support.errors import UserError, exit_with
 from tf_ccvae.support.packages import missing_package
+from tf_ccvae.support.parser import Parser, report
 
 try:
     import gevent
@@ -26,14 +26,15 @@ try:
     import numpy as np
     from locust import User, constant, task
     from locust.env import Environment
+    from locust.stats import StatsEntry
 except ModuleNotFoundError as error:
     if __name__ != "__main__" or not missing_package(error.name):
         raise
-    exit_with(UserError(f"the load test {missing_package(error.name)}"))
+    sys.exit(report(error))
 
-from serving.__main__ import Parser
 from serving.client import CCVAEClient
 from serving.errors import BadInput, ServingError
+from tf_ccvae.support.errors import UserError
 from tf_ccvae.support.files import write_json
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99)
@@ -68,7 +69,7 @@ class CCVAEUser(User):
         self.sent += 1
         self._timed("generate", lambda: self.client.generate(count=len(self.images), seed=self.sent * len(self.images)))
 
-    def _timed(self, name: str, run: Any) -> None:
+    def _timed(self, name: str, run: Callable[[], object]) -> None:
         started = time.perf_counter()
         failure = None
         try:
@@ -87,48 +88,44 @@ class CCVAEUser(User):
 
 def parser() -> Parser:
     """The command line."""
-    made = Parser(
-        prog="python -m serving.load_test",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    command_line = Parser("python -m serving.load_test", __doc__)
+    command_line.add_argument(
+        "--target", action="append", required=True, help="such as grpc://localhost:8500; may be repeated"
     )
-    made.add_argument("--target", action="append", required=True, help="such as grpc://localhost:8500; may be repeated")
-    made.add_argument("--server", required=True, help="what answers there, for the results")
-    made.add_argument("--model", default="ccvae", help="name of the model (default: ccvae)")
-    made.add_argument("--users", type=int, default=8, help="at the same time (default: 8)")
-    made.add_argument("--seconds", type=float, default=20.0, help="for each target (default: 20)")
-    made.add_argument("--images", type=int, default=1, help="in a request (default: 1)")
-    made.add_argument("--out", type=Path, help="results file (default: only printed)")
-    return made
+    command_line.add_argument("--server", required=True, help="what answers there, for the results")
+    command_line.add_argument("--model", default="ccvae", help="name of the model (default: ccvae)")
+    command_line.add_argument("--users", type=int, default=8, help="at the same time (default: 8)")
+    command_line.add_argument("--seconds", type=float, default=20.0, help="for each target (default: 20)")
+    command_line.add_argument("--images", type=int, default=1, help="in a request (default: 1)")
+    command_line.add_argument("--out", type=Path, help="results file (default: only printed)")
+    return command_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit code: 0, 1 if a request failed, 2 for bad input."""
     try:
-        given = parser().parse_args(sys.argv[1:] if argv is None else argv)
-        if given.users < 1 or given.seconds <= 0 or not 1 <= given.images <= 64:
+        arguments = parser().parse_args(sys.argv[1:] if argv is None else argv)
+        if arguments.users < 1 or arguments.seconds <= 0 or not 1 <= arguments.images <= 64:
             raise BadInput("--users and --seconds: must be above 0; --images: 1 to 64")
-        results = {target: measure(target, given) for target in given.target}
-    except ServingError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
-        return 2
+        results = {target: measure(target, arguments) for target in arguments.target}
+    except UserError as error:
+        return report(error)
     content = {
-        "server": given.server,
+        "server": arguments.server,
         "machine": machine(),
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "users": given.users,
-        "images": given.images,
-        "seconds": given.seconds,
+        "users": arguments.users,
+        "images": arguments.images,
+        "seconds": arguments.seconds,
         "targets": results,
     }
     print(json.dumps(content, indent=2))
-    if given.out is not None:
-        write_json(given.out, content)
+    if arguments.out is not None:
+        write_json(arguments.out, content)
     return 1 if any(row["failures"] for rows in results.values() for row in rows.values()) else 0
 
 
-def measure(target: str, given: argparse.Namespace) -> dict[str, dict[str, Any]]:
+def measure(target: str, arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Loads one target.
 
     Returns:
@@ -137,20 +134,20 @@ def measure(target: str, given: argparse.Namespace) -> dict[str, dict[str, Any]]
     Raises:
       ServingError: the target does not answer at all.
     """
-    with CCVAEClient(target, model=given.model) as client:
+    with CCVAEClient(target, model=arguments.model) as client:
         shape = client.generate()["image"].shape[1:]
-    pixels = np.random.default_rng(0).random((given.images, *shape)).astype(np.float32)
-    user = type("Target", (CCVAEUser,), {"target": target, "model": given.model, "images": pixels})
+    pixels = np.random.default_rng(0).random((arguments.images, *shape)).astype(np.float32)
+    user = type("Target", (CCVAEUser,), {"target": target, "model": arguments.model, "images": pixels})
     environment = Environment(user_classes=[user])
     runner = environment.create_local_runner()
-    runner.start(given.users, spawn_rate=given.users)
-    gevent.sleep(given.seconds)
+    runner.start(arguments.users, spawn_rate=arguments.users)
+    gevent.sleep(arguments.seconds)
     runner.quit()
     entries = {name: entry for (name, _), entry in environment.stats.entries.items()}
-    return {name: _row(entry, given.seconds) for name, entry in {**entries, "all": environment.stats.total}.items()}
+    return {name: _row(entry, arguments.seconds) for name, entry in {**entries, "all": environment.stats.total}.items()}
 
 
-def _row(entry: Any, seconds: float) -> dict[str, Any]:
+def _row(entry: StatsEntry, seconds: float) -> dict[str, Any]:
     times = {f"p{round(100 * x)}": entry.get_response_time_percentile(x) for x in PERCENTILES}
     return {
         "requests": entry.num_requests,
@@ -162,8 +159,8 @@ def _row(entry: Any, seconds: float) -> dict[str, Any]:
 
 def machine() -> str:
     """The client's processor, number of CPUs and system."""
-    found = Path("/proc/cpuinfo")
-    lines = found.read_text(encoding="utf-8").splitlines() if found.is_file() else []
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     model = next((x.partition(":")[2].strip() for x in lines if x.startswith("model name")), platform.processor())
     return f"{model}, {os.cpu_count()} CPUs, {platform.system()}, Python {platform.python_version()}"
 

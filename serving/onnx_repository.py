@@ -6,7 +6,6 @@ DIR/ccvae_encoder/{config.pbtxt, 1/model.onnx}, and the same for decoder, prior,
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import onnx
 
@@ -82,7 +81,7 @@ def _put(source: Path, folder: Path, version: str) -> None:
     os.rename(partial, folder / version)
 
 
-def _value(value: Any) -> str:
+def _value(value: onnx.ValueInfoProto) -> str:
     tensor = value.type.tensor_type
     dtype = onnx.TensorProto.DataType.Name(tensor.elem_type)
     kind = "TYPE_" + {"FLOAT": "FP32"}.get(dtype, dtype)

@@ -5,6 +5,7 @@ from typing import Any
 import grpc
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -61,9 +62,9 @@ class Grpc:
         request = get_model_metadata_pb2.GetModelMetadataRequest(
             model_spec=self._model(), metadata_field=["signature_def"]
         )
-        found = get_model_metadata_pb2.SignatureDefMap()
-        self._call(self.predictions.GetModelMetadata, request).metadata["signature_def"].Unpack(found)
-        return {name: _specification(x) for name, x in found.signature_def.items() if x.method_name}
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        self._call(self.predictions.GetModelMetadata, request).metadata["signature_def"].Unpack(signatures)
+        return {name: _specification(x) for name, x in signatures.signature_def.items() if x.method_name}
 
     def status(self) -> list[State]:
         """The state of each version of the model, or of the endpoint's."""
@@ -77,12 +78,12 @@ class Grpc:
         self.channel.close()
 
     def _model(self, signature: str = "") -> model_pb2.ModelSpec:
-        made = model_pb2.ModelSpec(name=self.endpoint.model, signature_name=signature)
+        model = model_pb2.ModelSpec(name=self.endpoint.model, signature_name=signature)
         if self.endpoint.version is not None:
-            made.version.value = self.endpoint.version
+            model.version.value = self.endpoint.version
         elif self.endpoint.label is not None:
-            made.version_label = self.endpoint.label
-        return made
+            model.version_label = self.endpoint.label
+        return model
 
     def _call(self, method: Any, request: Any) -> Any:
         try:
@@ -109,12 +110,12 @@ class Grpc:
         return errors.ServerFault(f"{where}: {code.name}: {details}")
 
 
-def _specification(signature: Any) -> Specification:
+def _specification(signature: meta_graph_pb2.SignatureDef) -> Specification:
     return Specification(
         {name: _tensor(x) for name, x in signature.inputs.items()},
         {name: _tensor(x) for name, x in signature.outputs.items()},
     )
 
 
-def _tensor(info: Any) -> tuple[str, tuple[int, ...]]:
+def _tensor(info: meta_graph_pb2.TensorInfo) -> tuple[str, tuple[int, ...]]:
     return tf.as_dtype(info.dtype).name, tuple(x.size for x in info.tensor_shape.dim)

@@ -33,7 +33,7 @@ class Rest:
     def __init__(self, endpoint: Endpoint):
         self.endpoint = endpoint
         headers = {"x-api-key": endpoint.api_key} if endpoint.api_key else {}
-        verify: Any = ssl.create_default_context(cafile=endpoint.ca) if endpoint.tls else True
+        verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=endpoint.ca) if endpoint.tls else True
         self.http = httpx.Client(
             base_url=endpoint.target.rstrip("/"),
             headers=headers,
@@ -41,31 +41,31 @@ class Rest:
             timeout=endpoint.timeout,
             trust_env=False,
         )
-        self.known: dict[str, Specification] = {}
+        self.specifications: dict[str, Specification] = {}
 
     def predict(self, signature: str, inputs: dict[str, np.ndarray]) -> Answer:
         """Runs a signature: arrays by input name -> arrays by output name."""
         body = {"signature_name": signature, "inputs": {name: _plain(x) for name, x in inputs.items()}}
         outputs = self._request("POST", f"{self._path()}:predict", json=body)["outputs"]
-        self.known = self.known or self.signatures()
-        expected = self.known[signature].outputs
+        self.specifications = self.specifications or self.signatures()
+        expected = self.specifications[signature].outputs
         if len(expected) == 1:  # then its name is left out
             outputs = {next(iter(expected)): outputs}
         return Answer({name: _array(outputs[name], dtype) for name, (dtype, _) in expected.items()}, None)
 
     def signatures(self) -> dict[str, Specification]:
         """What each signature takes and gives, by name."""
-        found = self._request("GET", f"{self._path()}/metadata")["metadata"]["signature_def"]["signature_def"]
+        table = self._request("GET", f"{self._path()}/metadata")["metadata"]["signature_def"]["signature_def"]
         return {
             name: Specification(*({x: _tensor(y) for x, y in about[k].items()} for k in ("inputs", "outputs")))
-            for name, about in found.items()
+            for name, about in table.items()
             if about["method_name"]
         }
 
     def status(self) -> list[State]:
         """The state of each version of the model, or of the endpoint's."""
-        found = self._request("GET", self._path())["model_version_status"]
-        return [State(int(x["version"]), x["state"], x["status"].get("error_message", "")) for x in found]
+        states = self._request("GET", self._path())["model_version_status"]
+        return [State(int(x["version"]), x["state"], x["status"].get("error_message", "")) for x in states]
 
     def close(self) -> None:
         """Closes the connections."""

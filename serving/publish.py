@@ -10,12 +10,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf import text_format
-from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 from tensorflow_serving.config import file_system_storage_path_source_pb2, model_server_config_pb2
 
@@ -161,7 +160,7 @@ def replay(folder: Path, requests: list[predict_pb2.PredictRequest]) -> None:
             raise PublishError(f"{folder.name}: signature {key} answers numbers that are not finite")
 
 
-def _row(info: Any) -> np.ndarray:
+def _row(info: meta_graph_pb2.TensorInfo) -> np.ndarray:
     """One row for an input: zeros, or a black picture in the place of a file."""
     dtype = tf.as_dtype(info.dtype)
     if dtype == tf.string:

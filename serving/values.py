@@ -25,17 +25,17 @@ def value_of(value: str | int, names: Sequence[str], binary: bool) -> int:
     Raises:
       ValueError: there is no such value; the message names those there are.
     """
-    known = f"no such value; there are {', '.join(names)}"
+    message = f"no such value; there are {', '.join(names)}"
     if isinstance(value, bool | np.bool_):
         if binary:
             return int(value)
-        raise ValueError(known)
+        raise ValueError(message)
     if isinstance(value, Integral):
         if 0 <= value < len(names):
             return int(value)
-        raise ValueError(f"{known}, or the numbers 0 to {len(names) - 1}")
+        raise ValueError(f"{message}, or the numbers 0 to {len(names) - 1}")
     if not isinstance(value, str):
-        raise ValueError(known)
+        raise ValueError(message)
     alike = [i for i, name in enumerate(names) if name.lower() == value.lower()]
     if value in names:
         return list(names).index(value)
@@ -46,4 +46,4 @@ def value_of(value: str | int, names: Sequence[str], binary: bool) -> int:
     numbered = any(NUMBER.fullmatch(name) for name in names)
     if not binary and not numbered and re.fullmatch("[0-9]+", value) and int(value) < len(names):
         return int(value)
-    raise ValueError(known)
+    raise ValueError(message)

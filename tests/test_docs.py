@@ -1,4 +1,4 @@
-"""Python shown in the docs runs."""
+"""Python shown in the docs runs, and the README stays short."""
 
 import re
 from pathlib import Path
@@ -18,3 +18,7 @@ def test_python_of_the_tutorial_runs_on_a_run(tiny_run):
     assert names["grid"].shape == (1, 5, 5, 28, 28, 1)
     assert names["changed"].shape == names["edited"].shape == (4, 28, 28, 1)
     assert len(names["made"].images) == 8
+
+
+def test_the_readme_is_read_in_one_sitting():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150

@@ -55,7 +55,8 @@ def test_no_import_runs_up(path):
 
 
 def test_no_module_is_too_long():
-    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    modules = [*MODULES, *(ROOT / "export").rglob("*.py"), *(ROOT / "serving").glob("*.py")]
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules}
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST} == {}
 
 

@@ -139,7 +139,7 @@ OWN = ", ".join(f"configs/{path.name}" for path in sorted((Path(__file__).parent
         (["look"], "look: write python -m tf_ccvae.data inspect CONFIG"),
         (["inspect"], "CONFIG: missing; write the config file behind inspect, then settings"),
         (["inspect", "gone.yaml"], f"--config: gone.yaml: no such file; there are {OWN}"),
-        (["inspect", "configs/avatars.yaml", "--to"], "--to: a value is missing"),
+        (["inspect", "configs/avatars.yaml", "--to"], "--to: a value is missing; see --help"),
         (["inspect", "configs/avatars.yaml", "--run-dir", "x"], "--run-dir: not used here; write --to FOLDER"),
         (
             ["inspect", "configs/avatars.yaml", "--data.nam", "x"],

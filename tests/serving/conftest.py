@@ -94,14 +94,14 @@ def binary_command(base, grpc, rest):
         "tensorflow_model_server",
         *(f"--port={grpc}", f"--rest_api_port={rest}", f"--model_config_file={base / publish.CONFIG}"),
         *("--model_config_file_poll_wait_seconds=1", "--file_system_poll_wait_seconds=1", "--enable_batching=true"),
-        f"--batching_parameters_file={ROOT / 'serving' / 'batching_parameters.txt'}",
-        f"--monitoring_config_file={ROOT / 'serving' / 'monitoring.config'}",
+        f"--batching_parameters_file={ROOT / 'serving' / 'servers' / 'batching_parameters.txt'}",
+        f"--monitoring_config_file={ROOT / 'serving' / 'servers' / 'monitoring.config'}",
         "--allow_version_labels_for_unavailable_models=true",
     ]
 
 
 def container_command(base, grpc, rest):
-    compose = [str(engine()), "compose", "--file", str(ROOT / "serving" / "docker-compose.yaml")]
+    compose = [str(engine()), "compose", "--file", str(ROOT / "serving" / "servers" / "docker-compose.yaml")]
     return [*compose, "--project-name", f"ccvae-test-{rest}", "up"]
 
 

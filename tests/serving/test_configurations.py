@@ -19,7 +19,8 @@ from serving.errors import PublishError
 from tests.serving.double import ServerDouble
 
 SERVING = Path(__file__).resolve().parents[2] / "serving"
-KUBERNETES = sorted((SERVING / "kubernetes").glob("*.yaml"))
+SERVERS = SERVING / "servers"
+KUBERNETES = sorted((SERVERS / "kubernetes").glob("*.yaml"))
 FLAGS = {  # of tensorflow_model_server that are used here
     "model_config_file",
     "model_config_file_poll_wait_seconds",
@@ -75,15 +76,15 @@ TEXTS = {
 
 
 def read(name):
-    return text_format.Parse((SERVING / name).read_text(), TEXTS[name]())
+    return text_format.Parse((SERVERS / name).read_text(), TEXTS[name]())
 
 
 def compose(name="docker-compose.yaml"):
-    return yaml.safe_load((SERVING / name).read_text())
+    return yaml.safe_load((SERVERS / name).read_text())
 
 
 def kubernetes(name):
-    return yaml.safe_load((SERVING / "kubernetes" / f"{name}.yaml").read_text())
+    return yaml.safe_load((SERVERS / "kubernetes" / f"{name}.yaml").read_text())
 
 
 def container():
@@ -93,7 +94,7 @@ def container():
 @pytest.mark.parametrize("name", sorted(TEXTS))
 def test_every_field_is_one_of_the_proto(name):
     read(name)
-    text = (SERVING / name).read_text()
+    text = (SERVERS / name).read_text()
     for field in set(re.findall(r"^\s*(\w+)(?=\s*[:{])", text, re.M)):
         with pytest.raises(text_format.ParseError):
             text_format.Parse(re.sub(rf"\b{field}\b", f"{field}x", text), TEXTS[name]())
@@ -226,7 +227,7 @@ def test_a_typo_in_a_triton_configuration_is_found(export):
 
 
 def test_kserve_runs_the_repository_with_triton():
-    content = yaml.safe_load((SERVING / "kserve" / "inference_service.yaml").read_text())
+    content = yaml.safe_load((SERVERS / "kserve" / "inference_service.yaml").read_text())
     assert content["apiVersion"] == "serving.kserve.io/v1beta1" and content["kind"] == "InferenceService"
     predictor = content["spec"]["predictor"]
     assert set(predictor) == {"minReplicas", "maxReplicas", "scaleMetric", "scaleTarget", "model"}

@@ -20,8 +20,9 @@ import pytest
 from PIL import Image
 
 from export.run import Options, export_run
-from serving import explore
-from tests.conftest import made_once
+from serving import explore, explorer_files, explorer_server
+from serving.errors import ExploreError
+from tests.made_up import made_once
 from tf_ccvae.data import avatars
 from tf_ccvae.data.images import read_image
 from tf_ccvae.training import run_directory
@@ -185,7 +186,7 @@ def write_sidecar(folder, **changes):
 def ask(small_site):
     """Sends a request to a running server: (status, headers, body)."""
     built, folder = small_site
-    bound = explore.serving(explore.site(folder, built))
+    bound = explorer_server.serving(explorer_files.site(folder, built))
     thread = threading.Thread(target=bound.server.serve_forever)
     thread.start()
     address = urlsplit(bound.address).netloc
@@ -239,7 +240,7 @@ def test_other_methods_and_other_hosts_are_refused(ask):
 
 def test_server_is_bound_to_loopback(small_site):
     built, folder = small_site
-    with explore.serving(explore.site(folder, built)).server as server:
+    with explorer_server.serving(explorer_files.site(folder, built)).server as server:
         assert server.server_address[0] == "127.0.0.1"
 
 
@@ -253,7 +254,7 @@ def test_a_browser_that_hangs_up_is_not_reported_and_other_errors_are(small_site
             server.handle_error(None, ("127.0.0.1", 1))
         return capsys.readouterr().err
 
-    with explore.serving(explore.site(folder, built)).server as server:
+    with explorer_server.serving(explorer_files.site(folder, built)).server as server:
         assert said(BrokenPipeError()) == said(ConnectionResetError()) == ""
         assert "ValueError: broken" in said(ValueError("broken"))
 
@@ -266,7 +267,7 @@ def test_gallery_holds_each_image_once(ask, tmp_path):
 
 def test_site_is_written_for_a_static_host(small_site, tmp_path, monkeypatch, capsys):
     built, folder = small_site
-    monkeypatch.setattr(explore, "PAGE", built)
+    monkeypatch.setattr(explorer_files, "PAGE", built)
     assert explore.main([str(folder), "--to", str(tmp_path / "site")]) == 0
     names = {x.relative_to(tmp_path / "site").as_posix() for x in (tmp_path / "site").rglob("*") if x.is_file()}
     networks = {"model/onnx/encoder.onnx", "model/onnx/decoder.onnx"}
@@ -277,7 +278,7 @@ def test_site_is_written_for_a_static_host(small_site, tmp_path, monkeypatch, ca
 
 def test_the_policy_of_the_page_itself_is_that_of_the_server():
     html = (EXPLORER / "index.html").read_text()
-    assert explore.POLICY.removesuffix("; frame-ancestors 'none'") in html
+    assert explorer_server.POLICY.removesuffix("; frame-ancestors 'none'") in html
 
 
 @pytest.mark.parametrize(
@@ -299,7 +300,7 @@ def test_the_policy_of_the_page_itself_is_that_of_the_server():
 )
 def test_what_is_missing_is_said_in_one_line(small_site, monkeypatch, capsys, break_it, message):
     built, folder = small_site
-    monkeypatch.setattr(explore, "PAGE", built)
+    monkeypatch.setattr(explorer_files, "PAGE", built)
     break_it(built, folder)
     assert explore.main([str(folder), "--no-browser"]) == 2
     error = capsys.readouterr().err
@@ -314,6 +315,6 @@ def test_wrong_arguments_are_said_in_one_line(capsys, arguments):
 
 def test_images_that_unpack_to_too_much_are_not_read(small_site, monkeypatch):
     built, folder = small_site
-    monkeypatch.setattr(explore, "LARGEST_REFERENCE", 100)
-    with pytest.raises(explore.ExploreError, match="holds more than"):
-        explore.site(folder, built)
+    monkeypatch.setattr(explorer_files, "LARGEST_REFERENCE", 100)
+    with pytest.raises(ExploreError, match="holds more than"):
+        explorer_files.site(folder, built)

@@ -52,7 +52,7 @@ def test_verify_names_the_runtime_that_it_lacks(exported, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert exporting.main(["verify", str(exported.folder)]) == 2
     said = capsys.readouterr().err
-    assert said == "error: this needs the package onnxruntime; pip install -r requirements.txt\n"
+    assert said == "error: this program needs the package onnxruntime; pip install -r requirements.txt\n"
 
 
 def test_rest_needs_no_more_than_httpx_numpy_and_pillow(tmp_path):

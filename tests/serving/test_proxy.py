@@ -17,7 +17,7 @@ from tests.serving.conftest import BATCHING, free_port
 from tests.serving.double import ServerDouble
 
 pytestmark = pytest.mark.system
-CONFIG = Path(__file__).resolve().parents[2] / "serving" / "nginx.conf"
+CONFIG = Path(__file__).resolve().parents[2] / "serving" / "servers" / "nginx.conf"
 KEY = "a-key-for-tests"
 
 

@@ -34,6 +34,12 @@ def base(export, tmp_path_factory):
     return made
 
 
+@pytest.fixture
+def unanswered(monkeypatch):
+    """Publishing does not load the model and answer its warm-up requests, which tests of those look at."""
+    monkeypatch.setattr(publish, "replay", lambda folder, requests: None)
+
+
 def test_the_published_version_is_the_exported_one(export, base):
     for path in (export / "saved_model" / "1").rglob("*"):
         if path.is_file():
@@ -67,6 +73,7 @@ def test_configuration_has_name_place_label_and_versions(base):
     assert entry.model_version_policy.WhichOneof("policy_choice") == "all"
 
 
+@pytest.mark.usefixtures("unanswered")
 def test_labels_go_forward_and_back_and_all_versions_stay_loaded(export, as_version, tmp_path):
     publish.prepare(export, tmp_path, label=("stable", 1))
     publish.prepare(as_version(3), tmp_path)
@@ -79,6 +86,7 @@ def test_labels_go_forward_and_back_and_all_versions_stay_loaded(export, as_vers
         publish.set_label(tmp_path, ("stable", 2))
 
 
+@pytest.mark.usefixtures("unanswered")
 def test_labels_move_at_a_server_that_refuses_what_is_not_available(export, as_version, tmp_path):
     publish.prepare(export, tmp_path, label=("stable", 1), mount=tmp_path)
     with ServerDouble(tmp_path / publish.CONFIG, poll=1000) as double:  # each look is by hand
@@ -100,6 +108,7 @@ def test_labels_move_at_a_server_that_refuses_what_is_not_available(export, as_v
         assert after(2) == (3, [1, 2, 3])
 
 
+@pytest.mark.usefixtures("unanswered")
 def test_an_older_configuration_loads_all_versions_after_the_next_publication(export, as_version, tmp_path):
     publish.prepare(export, tmp_path, label=("stable", 1))
     path = tmp_path / publish.CONFIG
@@ -111,6 +120,7 @@ def test_an_older_configuration_loads_all_versions_after_the_next_publication(ex
     assert dict(entry.version_labels) == {"stable": 1}
 
 
+@pytest.mark.usefixtures("unanswered")
 def test_a_label_of_an_older_configuration_moves_in_two_steps(export, as_version, tmp_path):
     publish.prepare(export, tmp_path, label=("stable", 1), mount=tmp_path)
     path = tmp_path / publish.CONFIG
@@ -141,6 +151,7 @@ def test_a_disk_that_is_full_is_said_in_one_line_and_leaves_nothing(export, tmp_
     assert not list((tmp_path / "models" / "ccvae").iterdir())
 
 
+@pytest.mark.usefixtures("unanswered")
 def test_an_older_or_equal_version_is_refused_unless_asked(export, as_version, tmp_path):
     publish.prepare(as_version(2), tmp_path)
     for source in (export, as_version(2)):
@@ -151,6 +162,7 @@ def test_an_older_or_equal_version_is_refused_unless_asked(export, as_version, t
     assert sorted(x.name for x in (tmp_path / "ccvae").iterdir()) == ["1", "2"]
 
 
+@pytest.mark.usefixtures("unanswered")
 def test_other_models_in_the_configuration_stay(export, tmp_path):
     publish.prepare(export, tmp_path, name="faces")
     publish.prepare(export, tmp_path, name="others")

@@ -21,20 +21,10 @@ def python(code, **environment):
     return done
 
 
-def test_programs_switch_onednn_on_before_tensorflow_is_imported_and_that_says_nothing():
-    code = (
-        "from tf_ccvae.support.startup import prepare; prepare(); import os;"
-        "print(os.environ['TF_ENABLE_ONEDNN_OPTS']);"
-        "from tensorflow.python.util import _pywrap_util_port as port; print(port.IsMklEnabled())"
-    )
-    done = python(code)
-    assert done.stdout.split() == ["1", "True"]
-    assert done.stderr == ""  # TensorFlow starts without a word
-
-
 def test_programs_leave_what_the_user_has_set():
     code = (
-        "from tf_ccvae.support.startup import prepare; prepare(); import os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+        "from tf_ccvae.support.startup import set_environment; set_environment();"
+        "import os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
     )
     assert python(code, TF_ENABLE_ONEDNN_OPTS="0").stdout.split() == ["0"]
 
@@ -53,12 +43,18 @@ def test_importing_the_package_and_reading_settings_does_not_import_tensorflow()
     assert python(code).stdout.split() == ["False"]
 
 
-@pytest.mark.parametrize(
-    "order", ["import tf_ccvae, keras", "import keras, tf_ccvae", "import tf_ccvae.interventions, keras"]
-)
-def test_keras_knows_the_classes_once_the_package_is_imported(order):
-    code = f"{order}; print(keras.saving.get_registered_object('tf_ccvae>CCVAE').__name__)"
-    assert python(code, TF_CPP_MIN_LOG_LEVEL="3").stdout.split() == ["CCVAE"]
+def test_keras_knows_the_classes_once_the_package_is_imported_in_whatever_order():
+    orders = ("import tf_ccvae, keras", "import keras, tf_ccvae", "import tf_ccvae.interventions, keras")
+    code = (
+        "import os, sys, tensorflow\n"  # which imports neither, and takes longest
+        f"for order in {orders}:\n"
+        "    if not os.fork():\n"
+        "        exec(order)\n"
+        "        print(keras.saving.get_registered_object('tf_ccvae>CCVAE').__name__, flush=True)\n"
+        "        os._exit(0)\n"
+        "    os.wait()\n"
+    )
+    assert python(code, TF_CPP_MIN_LOG_LEVEL="3").stdout.split() == ["CCVAE"] * len(orders)
 
 
 @pytest.mark.parametrize("module", ["models.likelihood", "models.networks", "training.measures"])
@@ -75,36 +71,57 @@ SETTINGS = (
 )
 
 
-@pytest.fixture
-def other_work(tmp_path):
+@pytest.fixture(scope="module")
+def other_work(tmp_path_factory):
     """The environment of a user whose other programs use other settings of Keras and matplotlib."""
+    place = tmp_path_factory.mktemp("other_work")
     settings = {"floatx": "float16", "epsilon": 0.1, "backend": "torch", "image_data_format": "channels_first"}
-    (tmp_path / "keras.json").write_text(json.dumps(settings))
-    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfont.size: 40\nbackend: pdf\n")
+    (place / "keras.json").write_text(json.dumps(settings))
+    (place / "matplotlibrc").write_text("text.usetex: True\nfont.size: 40\nbackend: pdf\n")
     return {
-        "KERAS_HOME": str(tmp_path),
+        "KERAS_HOME": str(place),
+        "KERAS_BACKEND": "torch",
         "KERAS_MAX_EPOCHS": "1",
-        "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"),
+        "MATPLOTLIBRC": str(place / "matplotlibrc"),
         "MPLBACKEND": "svg",
     }
 
 
-def test_programs_keep_out_settings_of_the_users_other_work(other_work):
-    code = f"from tf_ccvae.support.startup import prepare; prepare(); {SETTINGS}"
-    said = python(code, KERAS_BACKEND="torch", **other_work).stdout
-    assert json.loads(said) == ["tensorflow", "float32", "channels_last", 1e-7, None, False, 10.0, "agg"]
+@pytest.fixture(scope="module")
+def program(other_work):
+    """What a program of ours says of oneDNN and of the settings, in the environment of that user."""
+    code = (
+        "from tf_ccvae.support.startup import prepare; prepare(); import os;"
+        "print(os.environ['TF_ENABLE_ONEDNN_OPTS']);"
+        "from tensorflow.python.util import _pywrap_util_port as port; print(port.IsMklEnabled());" + SETTINGS
+    )
+    return python(code, **other_work)
 
 
-def test_importing_the_package_changes_no_settings_of_other_libraries(other_work):
-    code = f"import tf_ccvae; {SETTINGS}"
-    said = python(code, KERAS_BACKEND="torch", **other_work).stdout
-    assert json.loads(said) == ["torch", "float16", "channels_first", 0.1, 1, True, 40.0, "svg"]
+@pytest.fixture(scope="module")
+def users_own(other_work):
+    """What a program of that user says of the settings once it has imported the package, and of our models."""
+    models = "\ntry:\n import tf_ccvae.models.ccvae\nexcept ImportError as error: print(error)"
+    return python(f"import tf_ccvae; {SETTINGS}{models}", **other_work).stdout.splitlines()
 
 
-def test_models_on_another_backend_are_refused_in_one_line():
-    code = "import tf_ccvae, keras\ntry:\n import tf_ccvae.models.ccvae\nexcept ImportError as error: print(error)"
-    line = python(code, KERAS_BACKEND="torch").stdout
-    assert "Keras runs on torch" in line and "set KERAS_BACKEND=tensorflow" in line and line.count("\n") == 1
+def test_programs_switch_onednn_on_before_tensorflow_is_imported_and_that_says_nothing(program):
+    assert program.stdout.split()[:2] == ["1", "True"]
+    assert program.stderr == ""  # TensorFlow starts without a word
+
+
+def test_programs_keep_out_settings_of_the_users_other_work(program):
+    settings = json.loads(program.stdout.splitlines()[2])
+    assert settings == ["tensorflow", "float32", "channels_last", 1e-7, None, False, 10.0, "agg"]
+
+
+def test_importing_the_package_changes_no_settings_of_other_libraries(users_own):
+    assert json.loads(users_own[0]) == ["torch", "float16", "channels_first", 0.1, 1, True, 40.0, "svg"]
+
+
+def test_models_on_another_backend_are_refused_in_one_line(users_own):
+    (line,) = users_own[1:]
+    assert "Keras runs on torch" in line and "set KERAS_BACKEND=tensorflow" in line
 
 
 @pytest.mark.parametrize(("name", "value"), [("floatx", "float16"), ("image_data_format", "channels_first")])

@@ -20,8 +20,8 @@ from tf_ccvae.settings import ConfigError
 from tf_ccvae.training import build, loop, run_directory, strategies
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-JOB = ROOT / "examples" / "kubernetes" / "training.yaml"
-SCRIPT = ROOT / "examples" / "slurm" / "training.sbatch"
+JOB = ROOT / "examples" / "clusters" / "kubernetes.yaml"
+SCRIPT = ROOT / "examples" / "clusters" / "slurm.sbatch"
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests import processes
+from tf_ccvae import launch_ray
 from tf_ccvae.programs.fit import LOST
 from tf_ccvae.training import run_directory
 
@@ -164,17 +165,25 @@ def ray_workers():
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("arguments", "message"),
     [
         (["--workers", "0"], "--workers: 0: at least 1"),
-        (["--gpus-per-worker", "99"], "--gpus-per-worker: 1 workers with 99 each need 99 GPUs"),
         (["--training.epoch", "3"], "training.epochs"),
         (["--workers", "many"], "--workers: invalid int value"),
     ],
 )
-def test_what_ray_cannot_start_is_said_in_one_line(given, message, tmp_path):
-    arguments = ("--run-dir", tmp_path / "run", *given)
+def test_a_command_line_that_ray_cannot_use_is_refused_in_one_line(arguments, message, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        launch_ray.main(["--run-dir", str(tmp_path / "run"), *arguments])
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and said.count("\n") == 1 and message in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_more_gpus_than_the_machine_has_are_refused_in_one_line(tmp_path):
+    arguments = ("--run-dir", tmp_path / "run", "--gpus-per-worker", "99")
     program = processes.start("tf_ccvae.launch_ray", *arguments, output=tmp_path / "output.txt")
     assert program.wait() == 2
-    assert program.said().count("\n") == 1 and message in program.said()
+    assert program.said().count("\n") == 1
+    assert "--gpus-per-worker: 1 workers with 99 each need 99 GPUs" in program.said()
     assert [path.name for path in tmp_path.iterdir()] == ["output.txt"]

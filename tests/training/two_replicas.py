@@ -18,7 +18,7 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
-from tests.conftest import TINY_LABELS, tiny_split  # noqa: E402  after the devices are set
+from tests.made_up import TINY_LABELS, tiny_split  # noqa: E402  after the devices are set
 from tf_ccvae import fit, objective  # noqa: E402
 from tf_ccvae.data.dataset import Split  # noqa: E402
 from tf_ccvae.data.pipeline import evaluation_batches  # noqa: E402

@@ -13,61 +13,53 @@ from pathlib import Path
 
 from tf_ccvae import settings
 from tf_ccvae.settings import ConfigError
-from tf_ccvae.support.errors import reason
+from tf_ccvae.support.parser import Parser, mistakes_in_one_line
 from tf_ccvae.support.startup import prepare
+
+PROGRAM = "python -m tf_ccvae.data inspect"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit code: 0, or 2 for bad input."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if "--help" in arguments or "-h" in arguments:
-        print(__doc__.rstrip())
-        return 0
-    try:
-        command, folder = parse(arguments)
-    except ConfigError as error:
-        settings.exit_with(error)
-    prepare()
-    from tf_ccvae.data.dataset import DataError
-
-    try:
-        run_command(command, folder)
-    except (ConfigError, DataError) as error:
-        settings.exit_with(error)
-    except OSError as error:
-        settings.exit_with(ConfigError(f"{error.filename or folder}: {reason(error)}"))
+    with mistakes_in_one_line():
+        command, folder = parse(list(sys.argv[1:] if argv is None else argv))
+        prepare()
+        with mistakes_in_one_line(folder):
+            run_command(command, folder)
     return 0
+
+
+def parser() -> Parser:
+    """The command line of `inspect`; what it leaves over are settings."""
+    made = Parser(PROGRAM, __doc__, usage="%(prog)s CONFIG [--SETTING VALUE ...] [--to FOLDER]")
+    made.add_argument("config", metavar="CONFIG", help="YAML file of settings, such as configs/avatars.yaml")
+    made.add_argument("--to", metavar="FOLDER", help="where to write (default: runs/<name of the config>-inspection)")
+    return made
 
 
 def parse(arguments: list[str]) -> tuple[settings.Command, Path]:
     """The settings and the folder to write to.
 
     Raises:
-      ConfigError: an argument is missing or cannot be used.
+      UserError: an argument is missing or cannot be used.
     """
+    if arguments[:1] in (["--help"], ["-h"]):
+        parser().parse_args(["--help"])
     if arguments[:1] != ["inspect"]:
-        raise ConfigError(f"{' '.join(arguments[:1]) or 'no argument'}: write python -m tf_ccvae.data inspect CONFIG")
-    if len(arguments) < 2 or arguments[1].startswith("-"):
+        raise ConfigError(f"{' '.join(arguments[:1]) or 'no argument'}: write {PROGRAM} CONFIG")
+    if len(arguments) < 2 or (arguments[1].startswith("-") and arguments[1] not in ("--help", "-h")):
         raise ConfigError("CONFIG: missing; write the config file behind inspect, then settings")
-    rest, to = [], None
-    given = iter(arguments[2:])
-    for argument in given:
-        option, found, value = argument.partition("=")
-        if option == "--to":
-            to = value if found else next(given, None)
-            if not to:
-                raise ConfigError("--to: a value is missing")
-        else:
-            rest.append(argument)
-    command = settings.parse(["--config", arguments[1], *rest], "python -m tf_ccvae.data inspect CONFIG")
+    known, rest = parser().parse_known_args(arguments[1:])
+    if known.to == "":
+        raise ConfigError("--to: a value is missing")
+    command = settings.parse(["--config", known.config, *rest], f"{PROGRAM} CONFIG")
     if command.run_dir:
         raise ConfigError("--run-dir: not used here; write --to FOLDER")
-    return command, Path(to or f"runs/{command.config.name}-inspection")
+    return command, Path(known.to or f"runs/{command.config.name}-inspection")
 
 
 def run_command(command: settings.Command, folder: Path) -> None:
     """Loads the data, counts, writes and prints; see `tf_ccvae.data.inspection`."""
-
     from tf_ccvae.data import inspection, sources
     from tf_ccvae.data.pipeline import hide_labels
     from tf_ccvae.support import figures

@@ -1,7 +1,7 @@
 """CCVAE as a Keras model: wires networks, distributions and objective together, and nothing else."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -44,6 +44,7 @@ class CCVAE(LabelledVAE):
       samples: draws for q(y|x) in the official estimators.
       proposals: draws for categorical labels with several latents.
       seed: of the training noise.
+      **kwargs: `name`, `dtype` and `trainable`, as for any Keras model.
 
     Call: images, uint8 or float in [0, 1], (batch, height, width, channels) -> `Inference`.
 
@@ -57,28 +58,25 @@ class CCVAE(LabelledVAE):
       probabilities = model(images).label_probabilities
     """
 
-    arguments: ClassVar[tuple[str, ...]] = (
-        *LabelledVAE.arguments,
-        "estimator",
-        "independence_weight",
-        "nodes",
-        "samples",
-        "proposals",
-    )
-
     def __init__(
         self,
         image_shape: tuple[int, int, int],
         labels: Labels | list[dict[str, Any]],
         latents: int = 45,
         *,
+        backbone: str = "paper",
+        widths: tuple[int, ...] = (),
+        hidden: int = 256,
+        likelihood: str = "laplace",
+        likelihood_scale: float | str = 1.0,
         estimator: str = "exact",
         label_weight: float | None = None,
         independence_weight: float | None = None,
         nodes: int = 64,
         samples: int = 100,
         proposals: int = 16,
-        **keywords: Any,
+        seed: int = 0,
+        **kwargs: Any,
     ):
         labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
         if latents < labels.characteristic:
@@ -88,7 +86,19 @@ class CCVAE(LabelledVAE):
         if estimator not in objective.ESTIMATORS:
             raise ValueError(f"estimator must be one of {', '.join(objective.ESTIMATORS)}, got {estimator!r}")
         weight = objective.default_label_weight(estimator) if label_weight is None else label_weight
-        super().__init__(image_shape, labels, latents, label_weight=weight, **keywords)
+        super().__init__(
+            image_shape,
+            labels,
+            latents,
+            backbone=backbone,
+            widths=widths,
+            hidden=hidden,
+            likelihood=likelihood,
+            likelihood_scale=likelihood_scale,
+            label_weight=weight,
+            seed=seed,
+            **kwargs,
+        )
         self.estimator = estimator
         self.nodes = nodes
         self.samples = samples
@@ -156,6 +166,19 @@ class CCVAE(LabelledVAE):
     @property
     def label_statistics(self) -> LabelStatistics:
         return self.label_distributions
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.update(
+            {
+                "estimator": self.estimator,
+                "independence_weight": self.independence_weight,
+                "nodes": self.nodes,
+                "samples": self.samples,
+                "proposals": self.proposals,
+            }
+        )
+        return config
 
     # Interventions ----------------------------------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ class Critic(keras.layers.Layer):
     """
 
     def __init__(self, labels: Labels | list[dict[str, Any]], latents: int, **kwargs: Any):
-        super().__init__(dtype="float32", **{k: v for k, v in kwargs.items() if k != "dtype"})
+        super().__init__(**{**kwargs, "dtype": "float32"})
         self.labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
         self.latents = latents
         owned = latent_owners(self.labels)

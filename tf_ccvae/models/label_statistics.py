@@ -21,7 +21,7 @@ class LabelStatistics(keras.layers.Layer):
     """
 
     def __init__(self, labels: Labels | list[dict[str, Any]], **kwargs: Any):
-        super().__init__(dtype="float32", **{k: v for k, v in kwargs.items() if k != "dtype"})
+        super().__init__(**{**kwargs, "dtype": "float32"})
         self.labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
 
     def build(self, input_shape: Any = None) -> None:

@@ -6,7 +6,7 @@ what they are for it."""
 
 import abc
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import keras
 import numpy as np
@@ -75,19 +75,12 @@ class LabelledVAE(keras.Model, abc.ABC):
       likelihood_scale: scale of laplace and gaussian, or 'learned'.
       label_weight: adds this times log q(y_O|x) to what is maximised.
       seed: of the training noise.
-      decoder_inputs: number of latents that the decoder takes, if it is another than `latents`.
-      posterior_inputs: number of features that q(z|x) is made from, if it is another than `hidden`.
+      decoder_inputs: number of latents that the decoder takes, if it is another than `latents`; a subclass computes it,
+        so that no configuration holds it.
+      posterior_inputs: number of features that q(z|x) is made from, if it is another than `hidden`; likewise.
+      **kwargs: `name`, `dtype` and `trainable`, as for any Keras model.
     """
 
-    arguments: ClassVar[tuple[str, ...]] = (
-        "latents",
-        "backbone",
-        "hidden",
-        "likelihood",
-        "likelihood_scale",
-        "label_weight",
-        "seed",
-    )
     estimator = "exact"
 
     def __init__(
@@ -265,13 +258,25 @@ class LabelledVAE(keras.Model, abc.ABC):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        config.update({name: getattr(self, name) for name in self.arguments})
-        config.update(image_shape=self.image_shape, widths=self.widths, labels=self.labels.get_config())
-        config["dtype"] = keras.saving.serialize_keras_object(self.dtype_policy)
+        config.update(
+            {
+                "image_shape": self.image_shape,
+                "labels": self.labels.get_config(),
+                "latents": self.latents,
+                "backbone": self.backbone,
+                "widths": self.widths,
+                "hidden": self.hidden,
+                "likelihood": self.likelihood,
+                "likelihood_scale": self.likelihood_scale,
+                "label_weight": self.label_weight,
+                "seed": self.seed,
+                "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
+            }
+        )
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "LabelledVAE":
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
         config = dict(config)
         if isinstance(config.get("dtype"), dict):
             config["dtype"] = keras.saving.deserialize_keras_object(config["dtype"])

@@ -25,7 +25,7 @@ class Likelihood(keras.layers.Layer):
     """
 
     def __init__(self, kind: str = "laplace", scale: float | str = 1.0, **kwargs: Any):
-        super().__init__(dtype="float32", **{k: v for k, v in kwargs.items() if k != "dtype"})
+        super().__init__(**{**kwargs, "dtype": "float32"})
         if kind not in LIKELIHOODS:
             raise ValueError(f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {kind!r}")
         if scale != "learned" and not (isinstance(scale, (int, float)) and scale > 0):

@@ -25,7 +25,7 @@ class PosteriorHead(keras.layers.Layer):
     """
 
     def __init__(self, latents: int, **kwargs: Any):
-        super().__init__(dtype="float32", **{k: v for k, v in kwargs.items() if k != "dtype"})
+        super().__init__(**{**kwargs, "dtype": "float32"})
         self.latents = latents
         self.loc = keras.layers.Dense(latents, dtype="float32", name="loc")
         self.raw_scale = keras.layers.Dense(latents, dtype="float32", name="raw_scale")

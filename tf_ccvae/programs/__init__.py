@@ -1,1 +1,1 @@
-"""What the entry points do, and the parser that they share."""
+"""What the entry points do, and what those share that work on a run."""

@@ -9,10 +9,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tf_ccvae.programs.parser import Parser, main_of
+from tf_ccvae.programs.on_run import main_of
 from tf_ccvae.programs.run_inputs import add_places, load_data, places_of, settings_of_run
 from tf_ccvae.settings import ConfigError
 from tf_ccvae.support.errors import line_of
+from tf_ccvae.support.parser import Parser
 
 
 def parser() -> Parser:

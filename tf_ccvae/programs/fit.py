@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tf_ccvae import settings
-from tf_ccvae.programs.parser import mistakes_in_one_line
 from tf_ccvae.support.errors import UserError, failed_write, line_of
+from tf_ccvae.support.parser import mistakes_in_one_line
 from tf_ccvae.support.startup import prepare
 
 if TYPE_CHECKING:

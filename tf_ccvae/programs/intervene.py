@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tf_ccvae.programs.intervention_commands import COMMANDS
-from tf_ccvae.programs.parser import Parser, main_of
+from tf_ccvae.programs.on_run import main_of
 from tf_ccvae.programs.run_inputs import add_places, places_of, settings_of_run
 from tf_ccvae.support.errors import UserError, reason
+from tf_ccvae.support.parser import Parser
 
 
 def parser() -> Parser:

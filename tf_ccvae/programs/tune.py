@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from tf_ccvae import settings
-from tf_ccvae.programs.parser import Parser, mistakes_in_one_line
 from tf_ccvae.programs.sweep import load, ranking, search, short, trainer
 from tf_ccvae.programs.sweep_settings import Sweep, check, check_objective, read_sweep
 from tf_ccvae.support.errors import reason
 from tf_ccvae.support.files import new_folder, write_text
 from tf_ccvae.support.packages import is_missing, missing_package
+from tf_ccvae.support.parser import Parser, mistakes_in_one_line
 from tf_ccvae.support.startup import prepare
 
 INTERRUPTED = 130

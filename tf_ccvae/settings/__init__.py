@@ -11,7 +11,6 @@ from tf_ccvae.settings.checks import check_data, check_strategy, number_of_laten
 from tf_ccvae.settings.command_line import Command, parse, read
 from tf_ccvae.settings.errors import ConfigError
 from tf_ccvae.settings.schema import Config, Data, flatten
-from tf_ccvae.support.errors import exit_with
 
 __all__ = [
     "Command",
@@ -21,7 +20,6 @@ __all__ = [
     "Settings",
     "check_data",
     "check_strategy",
-    "exit_with",
     "flatten",
     "number_of_latents",
     "parse",

@@ -29,7 +29,7 @@ from tf_ccvae.settings.errors import (
 )
 from tf_ccvae.settings.schema import Config
 from tf_ccvae.settings.yaml_files import Loader
-from tf_ccvae.support.errors import exit_with
+from tf_ccvae.support.parser import Parser, mistakes_in_one_line
 
 _PLACES = [place / "configs" for place in Path(__file__).resolve().parents[1:3]]
 CONFIGS = next((place for place in _PLACES if (place / "avatars.yaml").is_file()), _PLACES[0])
@@ -76,10 +76,8 @@ def read(argv: Sequence[str], prog: str | None = None) -> Command:
       argv: the arguments without the program's name; `--help` and `--version` print and exit with code 0.
       prog: what `--help` calls the program.
     """
-    try:
+    with mistakes_in_one_line():
         return parse(argv, prog)
-    except ConfigError as error:
-        exit_with(error)
 
 
 def parse(argv: Sequence[str], prog: str | None = None) -> Command:
@@ -117,14 +115,13 @@ def _add_argument(group: Any, *names: str, **kwargs: Any) -> None:
     group.add_argument(*names, **kwargs)
 
 
-def _parser(prog: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog,
+def _parser(prog: str | None) -> Parser:
+    parser = Parser(
+        prog,
         usage="%(prog)s [--config FILE] [--SETTING VALUE ...]",
         description="Settings come from a YAML file; those given here come on top. Values are written as in YAML: "
         "0.05, 1e-3, true, null, [32, 64]. In a YAML file, --training.batch-size is batch_size under training.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=100),
-        allow_abbrev=False,
         exit_on_error=False,
     )
     parser.add_argument("--version", action="version", version=f"tf_ccvae {__version__}")

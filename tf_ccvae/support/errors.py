@@ -3,18 +3,12 @@
 import errno
 import os
 import re
-import sys
-from typing import NoReturn
 
 
 class UserError(Exception):
     """Something that the user can mend; the message is one line that says what is wrong, where, and what to do."""
 
-
-def exit_with(error: Exception, place: object = None) -> NoReturn:
-    """Prints `error: ...` as one line on standard error and exits with code 2; see `line_of`."""
-    print("error:", line_of(error, place), file=sys.stderr, flush=True)
-    sys.exit(2)
+    exit_code = 2  # of a program that ends with it
 
 
 def line_of(error: BaseException, place: object = None) -> str:

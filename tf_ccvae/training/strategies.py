@@ -245,7 +245,7 @@ def from_kubernetes() -> Workers:
     if not service or not count.isdecimal() or int(count) <= index:
         raise ConfigError(
             "Kubernetes: set CCVAE_WORKERS to the number of pods and CCVAE_SERVICE to the headless service; see "
-            "examples/kubernetes/training.yaml"
+            "examples/clusters/kubernetes.yaml"
         )
     job = socket.gethostname().partition(".")[0].removesuffix(f"-{index}")
     return Workers({"worker": [f"{job}-{i}.{service}:{POD_PORT}" for i in range(int(count))]}, "worker", index)

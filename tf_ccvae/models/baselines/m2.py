@@ -9,6 +9,7 @@ from tensorflow_probability import distributions as tfd
 
 from tf_ccvae.labels import MISSING, Label, Labels, value_mask
 from tf_ccvae.models.baselines.shared import Baseline, JointTerms, standard_divergence
+from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.labelled_vae import Assessment, Inference, pixels
 from tf_ccvae.objective import Noise
 from tf_ccvae.objective.characteristics import values_from_prior
@@ -34,8 +35,17 @@ class M2(Baseline):
     value and nothing else.
 
     Args:
-      image_shape, labels, backbone, widths, hidden, likelihood, likelihood_scale, label_weight, seed: as for `CCVAE`.
+      image_shape: (height, width, channels), square.
+      labels: what the labels are (or their config).
       latents: dimension of z, which comes beside the labels.
+      backbone: 'paper' or 'residual', see `models.backbones`.
+      widths: channels on each grid of the encoder; by default as backbone and image size ask.
+      hidden: number of features between convolutions and latents.
+      likelihood: 'laplace', 'gaussian', 'bernoulli' or 'continuous_bernoulli'.
+      likelihood_scale: scale of laplace and gaussian, or 'learned'.
+      label_weight: adds this times log q(y_O|x) to what is maximised.
+      seed: of the training noise.
+      **kwargs: `name`, `dtype` and `trainable`, as for any Keras model.
 
     Call: images, uint8 or float in [0, 1], (batch, height, width, channels) -> `Inference`.
 
@@ -50,16 +60,34 @@ class M2(Baseline):
         labels: Labels | list[dict[str, Any]],
         latents: int = 45,
         *,
+        backbone: str = "paper",
+        widths: tuple[int, ...] = (),
         hidden: int = 256,
-        **keywords: Any,
+        likelihood: str = "laplace",
+        likelihood_scale: float | str = 1.0,
+        label_weight: float = 1000.0,
+        seed: int = 0,
+        **kwargs: Any,
     ):
         labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
         labels = Labels(tuple(Label(x.name, x.classes, 1 if x.binary else x.values) for x in labels))
-        sizes = {
-            "decoder_inputs": labels.characteristic + latents,
-            "posterior_inputs": hidden + labels.characteristic,
-        }
-        super().__init__(image_shape, labels, latents, hidden=hidden, **sizes, **keywords)
+        super().__init__(
+            image_shape,
+            labels,
+            latents,
+            backbone=backbone,
+            widths=widths,
+            hidden=hidden,
+            likelihood=likelihood,
+            likelihood_scale=likelihood_scale,
+            label_weight=label_weight,
+            seed=seed,
+            decoder_inputs=labels.characteristic + latents,
+            posterior_inputs=hidden + labels.characteristic,
+            **kwargs,
+        )
+        self.statistics = LabelStatistics(self.labels, name="labels")
+        self.statistics.build()
         self.classifier = keras.layers.Dense(len(labels) * labels.values, dtype="float32", name="classifier")
         self.classifier.build((None, hidden))
         joint = np.indices([x.values for x in labels]).reshape(len(labels), -1).T if self._enumerates else None

@@ -28,12 +28,9 @@ def standard_divergence(posterior: tfd.Normal) -> tf.Tensor:
 
 
 class Baseline(LabelledVAE):
-    """A `LabelledVAE` whose p(y) stands in a layer of its own; the arguments are the same."""
+    """A `LabelledVAE` whose p(y) stands in a layer of its own, `statistics`, which the subclass makes."""
 
-    def __init__(self, *arguments: Any, **keywords: Any):
-        super().__init__(*arguments, **keywords)
-        self.statistics = LabelStatistics(self.labels, name="labels")
-        self.statistics.build()
+    statistics: LabelStatistics
 
     @property
     def label_statistics(self) -> LabelStatistics:

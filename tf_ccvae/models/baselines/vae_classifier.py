@@ -8,6 +8,7 @@ from tensorflow_probability import distributions as tfd
 
 from tf_ccvae.labels import MISSING, Label, Labels, latent_owners, value_mask
 from tf_ccvae.models.baselines.shared import Baseline, JointTerms, standard_divergence
+from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.labelled_vae import Assessment, Inference, pixels
 from tf_ccvae.objective import Noise
 from tf_ccvae.objective.integrals import Projection, tilted_expectations
@@ -26,8 +27,17 @@ class VAEClassifier(Baseline):
     swap gives the recipient the donor's logits.
 
     Args:
-      image_shape, labels, latents, backbone, widths, hidden, likelihood, likelihood_scale, label_weight, seed: as for
-        `CCVAE`.
+      image_shape: (height, width, channels), square.
+      labels: what the labels are (or their config).
+      latents: number of latents, at least the number of logits.
+      backbone: 'paper' or 'residual', see `models.backbones`.
+      widths: channels on each grid of the encoder; by default as backbone and image size ask.
+      hidden: number of features between convolutions and latents.
+      likelihood: 'laplace', 'gaussian', 'bernoulli' or 'continuous_bernoulli'.
+      likelihood_scale: scale of laplace and gaussian, or 'learned'.
+      label_weight: adds this times log q(y_O|x) to what is maximised.
+      seed: of the training noise.
+      **kwargs: `name`, `dtype` and `trainable`, as for any Keras model.
 
     Call: images, uint8 or float in [0, 1], (batch, height, width, channels) -> `Inference`.
 
@@ -43,13 +53,35 @@ class VAEClassifier(Baseline):
         image_shape: tuple[int, int, int],
         labels: Labels | list[dict[str, Any]],
         latents: int = 45,
-        **keywords: Any,
+        *,
+        backbone: str = "paper",
+        widths: tuple[int, ...] = (),
+        hidden: int = 256,
+        likelihood: str = "laplace",
+        likelihood_scale: float | str = 1.0,
+        label_weight: float = 1000.0,
+        seed: int = 0,
+        **kwargs: Any,
     ):
         labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
         labels = Labels(tuple(Label(x.name, x.classes, x.values - 1) for x in labels))
         if latents < labels.characteristic:
             raise ValueError(f"latents must be at least {labels.characteristic}, the number of logits, got {latents}")
-        super().__init__(image_shape, labels, latents, **keywords)
+        super().__init__(
+            image_shape,
+            labels,
+            latents,
+            backbone=backbone,
+            widths=widths,
+            hidden=hidden,
+            likelihood=likelihood,
+            likelihood_scale=likelihood_scale,
+            label_weight=label_weight,
+            seed=seed,
+            **kwargs,
+        )
+        self.statistics = LabelStatistics(self.labels, name="labels")
+        self.statistics.build()
         self.classifier = keras.layers.Dense(labels.characteristic, dtype="float32", name="classifier")
         self.classifier.build((None, latents))
 
