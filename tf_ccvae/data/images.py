@@ -139,6 +139,12 @@ def fitted(image: Image.Image, height: int, width: int, channels: int, white: in
     return np.asarray(plain).reshape(height, width, channels)
 
 
+def distinct(images: np.ndarray) -> np.ndarray:
+    """int64 (m,): where in images (n, ...) each different one stands first, in order."""
+    _, first = np.unique(images.reshape(len(images), -1), axis=0, return_index=True)
+    return np.sort(first)
+
+
 def peak_of(image: Image.Image) -> int:
     """The largest value of a picture in 16-bit grey, `WHITE` if its file says what white is; 0 for other pictures."""
     if not image.mode.startswith("I"):
