@@ -11,6 +11,8 @@ import numpy as np
 from export import runtimes, sidecar, signatures, verify
 from export.manifest import REFERENCE, SIDECAR, file_entry
 from export.options import Options
+from tf_ccvae import interventions
+from tf_ccvae.data.images import distinct
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.support.files import write_json
 
@@ -46,8 +48,15 @@ class Job:
         table = tuple(
             x for x in signatures.table(self.model, self.options.layout) if set(x.formats) & set(self.options.formats)
         )
+        shown = self.verifying[distinct(self.verifying)]
         description = sidecar.describe(
-            self.model, table, self.options.layout, self.version, self.run, self.files(table)
+            self.model,
+            table,
+            self.options.layout,
+            self.version,
+            self.run,
+            self.files(table),
+            interventions.visibility(self.model, shown),
         )
         write_json(folder / SIDECAR, description)
         inputs = verify.reference_inputs(self.model, self.verifying, self.options.layout)

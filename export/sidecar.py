@@ -17,6 +17,7 @@ from tf_ccvae.labels import Label
 from tf_ccvae.models.ccvae import CCVAE
 
 FORMAT = 1  # raise it when a field changes its meaning
+CHANGE_DIGITS = 6  # behind the point
 SCHEMA = Path(__file__).with_name("ccvae.schema.json")
 
 
@@ -27,6 +28,7 @@ def describe(
     version: int,
     run: Mapping[str, Any],
     files: Mapping[str, str],
+    visibility: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """The content of ccvae.json.
 
@@ -37,6 +39,8 @@ def describe(
       version: of the export.
       run: name and SHA-256 of the training run's model.
       files: path of each file, relative to the export's folder, by a name such as `onnx/encoder`.
+      visibility: float32 (n, labels) of the different images in reference.npz, as `interventions.visibility` gives it;
+        None if there are none.
     """
     height, width, channels = model.image_shape
     content = {
@@ -60,6 +64,11 @@ def describe(
         },
         "files": dict(files),
     }
+    if visibility is not None and visibility.size:
+        content["visible"] = [
+            {"label": int(label), "change": round(float(row[label]), CHANGE_DIGITS)}
+            for row, label in zip(visibility, visibility.argmax(axis=1), strict=True)
+        ]
     check(content)
     return content
 

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from serving.errors import ExploreError
+from tf_ccvae.data.images import distinct
 
 PAGE = Path(__file__).parent / "explorer" / "dist"
 SIDECAR, REFERENCE, MODEL, GALLERY = "ccvae.json", "reference.npz", "model", "gallery.png"
@@ -114,8 +115,7 @@ def gallery(export: Path, about: Mapping[str, Any]) -> bytes | None:
 
 def _png(images: np.ndarray) -> bytes | None:
     """Different images uint8 (n, height, width, channels), one below the other."""
-    _, first = np.unique(images.reshape(len(images), -1), axis=0, return_index=True)  # small sets are repeated
-    images = images[np.sort(first)]
+    images = images[distinct(images)]  # an export of few images holds them several times
     if not len(images):
         return None
     column = images.reshape(-1, *images.shape[2:])

@@ -12,7 +12,7 @@ from export import __main__ as program
 from export import sidecar, verify
 from export.errors import ExportError
 from export.run import Options, export_run
-from tf_ccvae import fit, settings
+from tf_ccvae import fit, interventions, settings
 from tf_ccvae.labels import Labels
 from tf_ccvae.models.baselines import M2, VAEClassifier
 from tf_ccvae.training import run_directory
@@ -52,6 +52,15 @@ def test_sidecar_follows_its_schema_and_holds_the_model(exported, model):
     content["labels"][0].pop("prior")
     with pytest.raises(ValidationError, match="'prior' is a required property"):
         sidecar.check(content)
+
+
+def test_ccvae_json_says_of_each_different_image_which_label_changes_it_most(exported, model, tiny, tmp_path):
+    images = tiny.test.images[[3, 0, 3, 1, 0, 2]]
+    export_run(exported.run, tmp_path / "export", Options(("onnx",)), images=images)
+    said = json.loads((tmp_path / "export" / "ccvae.json").read_text())["visible"]
+    change = interventions.visibility(model, tiny.test.images[[3, 0, 1, 2]])
+    assert [x["label"] for x in said] == change.argmax(1).tolist()
+    np.testing.assert_allclose([x["change"] for x in said], change.max(1), atol=1e-5)
 
 
 def test_next_version_stands_beside_the_first_and_other_files_are_replaced(exported, pixels, tmp_path, capsys):

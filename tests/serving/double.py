@@ -108,7 +108,7 @@ class Batcher:
         while True:
             tasks, until = [left or self.waiting.get()], time.monotonic() + self.batching.timeout
             left = None
-            while left is None:
+            while left is None and sum(x[0] for x in tasks) < self.batching.max_batch_size:
                 try:
                     task = self.waiting.get(timeout=max(0.0, until - time.monotonic()))
                 except queue.Empty:

@@ -5,6 +5,8 @@ import io
 import json
 import struct
 import zlib
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
@@ -17,7 +19,7 @@ from serving.__main__ import main
 from serving.client import CCVAEClient
 from serving.values import value_of
 from tests.serving.conftest import BATCHING, free_port
-from tests.serving.double import ServerDouble
+from tests.serving.double import Batching, ServerDouble
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,13 @@ def picture(tmp_path, pixels):
     return path
 
 
+def file_of(image):
+    """float (height, width, 1) in [0, 1] as the bytes of a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(np.rint(image[..., 0] * 255).astype(np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
 def png_header(width, height):
     """A PNG that promises a size and holds next to nothing."""
 
@@ -46,6 +55,28 @@ def png_header(width, height):
 
 
 # Files ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["rest", "grpc"])
+def test_a_file_that_cannot_be_read_fails_no_other_request_of_its_batch(double, pixels, monkeypatch, way):
+    files = [file_of(pixels[0]), b"no image", file_of(pixels[1])]
+    (version,) = double.models["ccvae"].loaded.values()
+    batcher = version.runners["classify_bytes"]
+    monkeypatch.setattr(batcher, "batching", Batching(3, (1, 2, 3), timeout=60.0))  # waits until it is full
+    monkeypatch.setattr(batcher, "sizes", Counter())
+    with CCVAEClient(double.rest if way == "rest" else double.grpc) as client:
+
+        def ask(files):
+            return client.predict("classify_bytes", {"image_bytes": np.array(files, object)}).outputs
+
+        alone = ask([files[0], files[2], files[2]])["probabilities"][:2]
+        assert batcher.sizes == {3: 1}
+        with ThreadPoolExecutor(3) as pool:
+            answers = list(pool.map(ask, [[x] for x in files]))
+        assert batcher.sizes == {3: 2}  # the three requests were one batch
+    assert [x["decoded"].item() for x in answers] == [1, 0, 1]
+    assert np.isnan(answers[1]["probabilities"]).all()
+    np.testing.assert_allclose(np.concatenate([x["probabilities"] for x in answers[::2]]), alone, atol=1e-6)
 
 
 @pytest.mark.parametrize("side", [7_000, 60_000])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from tf_ccvae.data.dataset import DataError
 from tf_ccvae.data.metadata import stripped, upright
@@ -135,8 +135,26 @@ def fitted(image: Image.Image, height: int, width: int, channels: int, white: in
     """
     plain = _eight_bit(image, white).convert("L" if channels == 1 else "RGB")
     if plain.size != (width, height):
-        plain = ImageOps.fit(plain, (width, height), Image.Resampling.LANCZOS)
+        plain = _covering(plain, height, width)
     return np.asarray(plain).reshape(height, width, channels)
+
+
+def _covering(image: Image.Image, height: int, width: int) -> Image.Image:
+    """Scaled until it covers the size, and its centre cut out: first across, then down.
+
+    Pillow rounds and clips between the two, which shows in hard edges, and its versions differ in which they do first.
+    """
+    scale = min(image.width / width, image.height / height)
+    left, top = (max(0.0, (have - want * scale) / 2) for have, want in zip(image.size, (width, height), strict=True))
+    columns, rows = (left, 0, image.width - left, image.height), (0, top, width, image.height - top)
+    across = image.resize((width, image.height), Image.Resampling.LANCZOS, box=columns)
+    return across.resize((width, height), Image.Resampling.LANCZOS, box=rows)
+
+
+def distinct(images: np.ndarray) -> np.ndarray:
+    """int64 (m,): where in images (n, ...) each different one stands first, in order."""
+    _, first = np.unique(images.reshape(len(images), -1), axis=0, return_index=True)
+    return np.sort(first)
 
 
 def peak_of(image: Image.Image) -> int:

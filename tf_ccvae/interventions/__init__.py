@@ -14,6 +14,7 @@ from tf_ccvae.interventions.generation import Generated, Variation, generate, va
 from tf_ccvae.interventions.swaps import swap, swap_matrix, swap_values
 from tf_ccvae.interventions.traversal import traverse, traverse_grid
 from tf_ccvae.interventions.values_by_name import choose_values, label_index, label_value, label_values
+from tf_ccvae.interventions.visibility import most_visible, visibility
 
 __all__ = [
     "BATCH",
@@ -26,6 +27,7 @@ __all__ = [
     "label_index",
     "label_value",
     "label_values",
+    "most_visible",
     "reconstruct",
     "set_labels",
     "set_values",
@@ -35,4 +37,5 @@ __all__ = [
     "traverse",
     "traverse_grid",
     "variation",
+    "visibility",
 ]

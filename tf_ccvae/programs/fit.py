@@ -220,12 +220,13 @@ def report(job: Job, model: LabelledVAE, results: dict[str, Any], trackers: Trac
     """Writes figures and results.json, prints the summary, and ends the records of trackers."""
     import numpy as np
 
+    from tf_ccvae import interventions
     from tf_ccvae.support.files import write_json
     from tf_ccvae.training import pictures, terminal
 
     pictures.draw(model, job.dataset, job.run)
     write_json(job.run.results, results)
-    visible = pictures.most_visible(model, np.asarray(job.dataset.test.images[:SHOWN]))
+    visible = interventions.most_visible(model, np.asarray(job.dataset.test.images[:SHOWN]))
     terminal.summary(job.console, results, job.run, visible)
     trackers.finish(results)
 

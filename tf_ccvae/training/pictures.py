@@ -49,28 +49,3 @@ def _example(dataset: Dataset, label: int) -> int:
     """Among the first test images, one on which the label is known to be off, so that the traversal turns it on."""
     off = np.flatnonzero(dataset.test.labels[:PICTURES, label] == 0)
     return int(off[label % len(off)]) if len(off) else 0
-
-
-def most_visible(model: LabelledVAE, images: np.ndarray) -> tuple[int, str] | None:
-    """The picture and the label whose first and last value make the most different pictures.
-
-    Args:
-      model: a trained model.
-      images: (n, height, width, channels), uint8 or float in [0, 1]; a few.
-
-    Returns:
-      Index of the picture and name of the label, by mean absolute difference; None without pictures or labels.
-    """
-    if not len(images) or not len(model.labels):
-        return None
-    latents = interventions.encode(model, images)
-    differences = []
-    for i, label in enumerate(model.labels):
-        asked = np.arange(len(model.labels)) == i
-        first, last = (
-            interventions.decode(model, interventions.set_values(model, latents, np.where(asked, value, 0), asked))
-            for value in (0, label.values - 1)
-        )
-        differences.append(np.abs(first - last).mean(axis=(1, 2, 3)))
-    label_index, image_index = np.unravel_index(np.argmax(differences), (len(model.labels), len(images)))
-    return int(image_index), model.labels.names[label_index]

@@ -225,17 +225,15 @@ test.each([
     { colorScheme, viewport: { width, height: 800 } },
   ));
 
-test.each<[string, string, (body: string) => string | null]>([
+test.each<[string, string, (body: string) => string]>([
   ["another schema version", "schema version 2, and this page reads 1", (x) => x.replace('"format": 1', '"format": 2')],
   ["a damaged sidecar", "it is no JSON", (x) => x.slice(0, 50)],
   ["a sidecar without labels", "labels should be a list", (x) => x.replace('"labels"', '"lables"')],
-  ["no model", "There is no model beside this page", () => null],
 ])("%s is told in words", async (_, message, damage) => {
   const page = await browser.newPage();
   await page.route("**/ccvae.json", async (route) => {
     const answer = await route.fetch();
-    const body = damage(await answer.text());
-    await route.fulfill(body === null ? { status: 404 } : { status: 200, body });
+    await route.fulfill({ status: 200, body: damage(await answer.text()) });
   });
   await page.goto(URL);
   await page.waitForFunction((x) => document.querySelector("#alert")?.textContent?.includes(x), message);
@@ -243,25 +241,42 @@ test.each<[string, string, (body: string) => string | null]>([
 });
 
 test.each([
-  ["**/ccvae.json", "There is no model beside this page"],
-  ["**/encoder.onnx", "onnx/encoder.onnx is missing beside this page, or the host answers a page in its place"],
-  ["**/*.wasm", ".wasm is missing"],
-])("a host that answers a page in place of %s is told from a damaged file", async (path, message) => {
+  ["**/ccvae.json", "model/ccvae.json", "model/ccvae.json is missing", "ccvae.json is damaged"],
+  ["**/encoder.onnx", "model/onnx/encoder.onnx", "onnx/encoder.onnx is missing", "encoder.onnx cannot be loaded"],
+  ["**/decoder.onnx", "model/onnx/decoder.onnx", "onnx/decoder.onnx is missing", "decoder.onnx cannot be loaded"],
+  ["**/*.wasm", ".wasm", ".wasm is missing", ".wasm cannot be loaded"],
+  ["**/gallery.png", "gallery.png", "", "gallery.png is damaged, no picture"],
+])("what a host answers in place of %s is told by the file's name", async (path, name, missing, damaged) => {
   const page = await browser.newPage();
-  const body = "<!doctype html><title>Not here</title>";
-  await page.route(path, (route) => route.fulfill({ status: 200, contentType: "application/octet-stream", body }));
-  await page.goto(URL);
-  await page.waitForFunction((x) => document.querySelector("#alert")?.textContent?.includes(x), message);
+  const answers = {
+    [`${name} is not there, and the host answers a page in its place`]: { status: 200, body: "<!doctype html>" },
+    [damaged]: { status: 200, body: "not found" },
+    ...(missing && { [missing]: { status: 404, body: "" } }),
+  };
+  for (const [message, answer] of Object.entries(answers)) {
+    await page.route(path, (route) => route.fulfill({ contentType: "application/octet-stream", ...answer }));
+    await page.goto(URL);
+    await page.waitForFunction((x) => document.querySelector("#alert")?.textContent?.includes(x), message);
+    await page.unrouteAll();
+  }
   await page.close();
 });
 
-test("a damaged network, and a browser without SIMD, are told in words", async () => {
+test("the page works without its gallery, and says what is wrong with it", async () => {
   const page = await browser.newPage();
-  await page.route("**/decoder.onnx", (route) => route.fulfill({ status: 200, body: "no network" }));
+  await page.route("**/gallery.png", (route) => route.fulfill({ status: 200, contentType: "text/html", body: "<html>" }));
   await page.goto(URL);
-  await page.waitForFunction(() => document.querySelector("#alert")?.textContent?.includes("decoder.onnx cannot be loaded"));
+  await page.waitForSelector("body[data-ready]");
+  expect(await page.textContent("#alert")).toContain("gallery.png is not there");
+  await page.setInputFiles("input[type=file]", expected.file);
+  await page.waitForFunction(() => document.querySelector("#status")?.textContent?.includes("opened"));
+  await page.close();
+});
+
+test("a browser without SIMD is told in words", async () => {
+  const page = await browser.newPage();
   await page.addInitScript(() => (WebAssembly.validate = () => false));
-  await page.reload();
+  await page.goto(URL);
   await page.waitForFunction(() => document.querySelector("#alert")?.textContent?.includes("no WebAssembly SIMD"));
   await page.close();
 });

@@ -2,7 +2,7 @@
 
 import type { Loaded } from "./loading";
 import { at, type Latents } from "./mathematics";
-import { facesTried, mostVisible, type Opening } from "./opening";
+import { facesTried, mostVisible, type Opening, saidByExport } from "./opening";
 import { readPicture } from "./picture";
 import type { Pixels } from "./pixels";
 import { ExplorerError, type Sidecar } from "./sidecar";
@@ -64,6 +64,8 @@ export class Explorer {
 
   /** The face and the label that an address without a face leads to. */
   private async opening(): Promise<Opening> {
+    const said = saidByExport(this.model, this.gallery.length);
+    if (said) return said;
     const tried = facesTried(this.model, this.gallery.length);
     const faces = await Promise.all(Array.from({ length: tried }, (_, i) => this.galleryFace(i)));
     return mostVisible(this.model, faces.map((x) => x.latents), (latents) => this.decode(latents));

@@ -7,11 +7,14 @@ import { ExplorerError, readSidecar, type Sidecar } from "./sidecar";
 
 const FOLDER = "model/"; // the export, beside the page
 const GALLERY = "gallery.png";
+const PAGE = "is not there, and the host answers a page in its place";
+const UPLOAD = "put all files of the folder that python -m serving explore EXPORT --to FOLDER writes on the host.";
 
 export interface Loaded {
   readonly model: Sidecar;
   readonly networks: Networks;
-  readonly gallery: readonly Pixels[];
+  readonly gallery: readonly Pixels[]; // empty if there is none
+  readonly trouble: unknown; // why a gallery that is there cannot be shown; null if nothing is wrong
 }
 
 /**
@@ -23,21 +26,22 @@ export async function load(progress: (what: string) => void): Promise<Loaded> {
   progress("Loading the model…");
   const model = readSidecar(await description());
   const [encoder, decoder, engine] = await Promise.all([
-    network(model.encoder),
-    network(model.decoder),
-    program(),
+    needed(FOLDER + model.encoder),
+    needed(FOLDER + model.decoder),
+    needed(WASM),
   ]);
   progress("Starting the networks…");
   const networks = await startNetworks(encoder, decoder, engine, model);
-  return { model, networks, gallery: await pictures(model) };
+  return { model, networks, ...(await pictures(model)) };
 }
 
 async function description(): Promise<unknown> {
-  const answer = await got(`${FOLDER}ccvae.json`);
-  if (answer === null) {
+  const path = `${FOLDER}ccvae.json`;
+  const answer = await got(path);
+  if (answer === null || (await isPage(answer))) {
     throw new ExplorerError(
-      "There is no model beside this page. Open the page by python -m serving explore EXPORT, or put the export's " +
-        `files into the folder ${FOLDER} beside index.html.`,
+      `There is no model beside this page: ${path} ${answer ? PAGE : "is missing"}. Open the page by python -m serving ` +
+        `explore EXPORT, or ${UPLOAD}`,
     );
   }
   try {
@@ -47,28 +51,22 @@ async function description(): Promise<unknown> {
   }
 }
 
-async function network(path: string): Promise<ArrayBuffer> {
-  const answer = await got(FOLDER + path);
-  if (answer === null) {
-    throw new ExplorerError(
-      `${FOLDER}${path} is missing beside this page, or the host answers a page in its place: put all files of the ` +
-        "folder that python -m serving explore EXPORT --to FOLDER writes on the host.",
-    );
+/** A file that the page cannot do without. */
+async function needed(path: string): Promise<ArrayBuffer> {
+  const answer = await got(path);
+  if (answer !== null && !(await isPage(answer))) return answer.arrayBuffer();
+  throw new ExplorerError(`${path} ${answer ? PAGE : "is missing"}: ${UPLOAD}`);
+}
+
+/** Without a gallery the page works: pictures can be dropped. */
+async function pictures(model: Sidecar): Promise<Pick<Loaded, "gallery" | "trouble">> {
+  try {
+    const answer = await got(GALLERY);
+    if (answer !== null && (await isPage(answer))) throw new ExplorerError(`${GALLERY} ${PAGE}: ${UPLOAD}`);
+    return { gallery: answer === null ? [] : await readGallery(await answer.blob(), model.image), trouble: null };
+  } catch (trouble) {
+    return { gallery: [], trouble };
   }
-  return answer.arrayBuffer();
-}
-
-/** The program that runs the networks. */
-async function program(): Promise<ArrayBuffer> {
-  const answer = await got(WASM);
-  if (answer === null) throw new ExplorerError(`${WASM} is missing: put all files of the page on the host.`);
-  return answer.arrayBuffer();
-}
-
-/** No gallery is no error: pictures can be dropped. */
-async function pictures(model: Sidecar): Promise<Pixels[]> {
-  const answer = await got(GALLERY);
-  return answer === null ? [] : readGallery(await answer.blob(), model.image);
 }
 
 /** Whether it is a web page, which some hosts answer in place of a file that they do not have. */
@@ -78,11 +76,11 @@ export async function isPage(answer: Response): Promise<boolean> {
   return /^\s*(<!--[^]*?-->\s*)?<(!doctype html|html|head|body)/i.test(start);
 }
 
-/** What is at an address; null if nothing is. */
+/** What is at an address; null if the host says that nothing is. */
 async function got(address: string): Promise<Response | null> {
   try {
     const answer = await fetch(address);
-    return answer.ok && !(await isPage(answer)) ? answer : null;
+    return answer.ok ? answer : null;
   } catch {
     throw new ExplorerError(`${address} cannot be fetched: the server is away. Start it again and reload the page.`);
   }

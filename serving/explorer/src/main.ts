@@ -33,7 +33,8 @@ function report(error: unknown): void {
 }
 
 async function start(): Promise<void> {
-  const explorer = await Explorer.open(await load(announce), location.hash, report);
+  const loaded = await load(announce);
+  const explorer = await Explorer.open(loaded, location.hash, report);
   const { store } = explorer;
   const edit = [characteristicsPanel(explorer, announce), stylePanel(explorer)];
   const [swap, generate, traverse] = [
@@ -66,6 +67,7 @@ async function start(): Promise<void> {
   await explorer.measure();
   globalThis.explorer = explorer;
   announce(`Ready: ${explorer.model.name}, ${explorer.model.labels.length} labels.`);
+  if (loaded.trouble !== null) report(loaded.trouble);
   document.body.dataset["ready"] = "";
 }
 

@@ -11,7 +11,19 @@ export interface Opening {
   readonly label: number;
 }
 
-/** How many faces are tried: the more labels, the fewer. */
+/**
+ * The face and the label that the export says, among all faces of the gallery; null if it says nothing.
+ *
+ * @param gallery the number of faces.
+ */
+export function saidByExport(model: Sidecar, gallery: number): Opening | null {
+  const faces = model.visible.slice(0, gallery);
+  if (!faces.length) return null;
+  const face = faces.reduce((best, x, i) => (x.change > at(faces, best).change ? i : best), 0);
+  return { face, label: at(faces, face).label };
+}
+
+/** How many faces are tried if the export says nothing: the more labels, the fewer. */
 export function facesTried(model: Sidecar, gallery: number): number {
   return Math.min(gallery, Math.max(1, Math.floor(MOST_PICTURES / (1 + model.labels.length))));
 }

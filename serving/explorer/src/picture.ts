@@ -20,7 +20,7 @@ export async function readPicture(file: File, shape: ImageShape): Promise<Pixels
   if (size.width * size.height > MOST_PIXELS) {
     throw new ExplorerError(`${file.name} has more than ${MOST_PIXELS / 1e6} million pixels; make it smaller.`);
   }
-  const bitmap = await unpacked(file);
+  const bitmap = await unpacked(file, file.name);
   try {
     return prepared(bytesOf(bitmap, shape.channels), shape);
   } finally {
@@ -36,11 +36,11 @@ export function prepared(picture: Bytes, shape: ImageShape): Pixels {
   return { height, width, channels, values: Float32Array.from(small.values, (x) => x / 255) };
 }
 
-async function unpacked(file: Blob & { name?: string }): Promise<ImageBitmap> {
+async function unpacked(file: Blob, name: string): Promise<ImageBitmap> {
   try {
     return await createImageBitmap(file, { imageOrientation: "from-image", colorSpaceConversion: "none" });
   } catch {
-    throw new ExplorerError(`${file.name ?? "The picture"} cannot be read: the file is damaged.`);
+    throw new ExplorerError(`${name} cannot be read: the file is damaged.`);
   }
 }
 
@@ -81,9 +81,10 @@ function colour(data: Uint8ClampedArray): Uint8Array {
 export async function readGallery(file: Blob, shape: ImageShape): Promise<Pixels[]> {
   const size = dimensions(await file.arrayBuffer());
   if (size === null || size.width !== shape.width || size.height % shape.height || size.height > MOST_PIXELS) {
-    throw new ExplorerError("gallery.png does not fit the model; make it again by python -m serving explore.");
+    throw new ExplorerError("gallery.png is damaged, no picture, or one of another model: make it again by python -m serving explore EXPORT --to FOLDER.",
+    );
   }
-  const bitmap = await unpacked(file);
+  const bitmap = await unpacked(file, "gallery.png");
   const all = bytesOf(bitmap, shape.channels);
   bitmap.close();
   const length = shape.height * shape.width * shape.channels;

@@ -1,4 +1,4 @@
-// Brings a picture to the model's size as tf_ccvae/data/folder.py does: the shorter side scaled by an antialiasing
+// Brings a picture to the model's size as tf_ccvae/data/images.py does: the shorter side scaled by an antialiasing
 // Lanczos filter, the centre cut out. Works in bytes with rounding after each direction, as Pillow does.
 
 const REACH = 3; // of the filter, in pixels of the smaller picture
@@ -28,10 +28,7 @@ export function resample(picture: Bytes, box: Box, width: number, height: number
   if (picture.width === width && picture.height === height) return picture;
   const across = filters(box.left, box.width, picture.width, width);
   const down = filters(box.top, box.height, picture.height, height);
-  // The order shows where the first pass is clipped to bytes; Pillow shrinks the longer side first.
-  return box.height > height && picture.height > picture.width
-    ? horizontal(vertical(picture, down), across)
-    : vertical(horizontal(picture, across), down);
+  return vertical(horizontal(picture, across), down); // the order shows where the first pass is clipped to bytes
 }
 
 interface Filter {

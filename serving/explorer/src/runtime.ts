@@ -38,7 +38,7 @@ export function checkBrowser(): void {
 /**
  * @param encoder, decoder the ONNX files.
  * @param engine the file at WASM, which runs them.
- * @throws ExplorerError if one of them is damaged.
+ * @throws ExplorerError that names the one that is damaged.
  */
 export async function startNetworks(
   encoder: ArrayBuffer,
@@ -48,15 +48,18 @@ export async function startNetworks(
 ): Promise<Networks> {
   env.wasm.wasmBinary = engine;
   env.wasm.numThreads = 1; // more need headers that not every static host can send, and gain little at this size
-  const coder = await start(encoder, model.encoder);
-  const painter = await start(decoder, model.decoder);
+  const coder = await start(encoder, model.encoder, engine);
+  const painter = await start(decoder, model.decoder, engine);
   return new WasmNetworks(coder, painter, model);
 }
 
-async function start(file: ArrayBuffer, name: string): Promise<InferenceSession> {
+async function start(file: ArrayBuffer, name: string, engine: ArrayBuffer): Promise<InferenceSession> {
   try {
     return await InferenceSession.create(file, { executionProviders: ["wasm"], logSeverityLevel: 3 });
   } catch (error) {
+    if (!WebAssembly.validate(engine)) {
+      throw new ExplorerError(`${WASM} cannot be loaded: it is damaged, or no WebAssembly. Put it on the host again.`);
+    }
     const reason = error instanceof Error ? error.message : String(error);
     throw new ExplorerError(`${name} cannot be loaded: it is damaged, or no ONNX file (${reason}).`);
   }

@@ -33,6 +33,12 @@ export interface Label {
 /** Two values that exclude each other: label, value, other label, other value. */
 export type Exclusion = readonly [number, number, number, number];
 
+/** The label that changes the picture of a face most, by the mean absolute difference of its pixels. */
+export interface Visible {
+  readonly label: number;
+  readonly change: number;
+}
+
 export interface Sidecar {
   readonly name: string;
   readonly image: ImageShape;
@@ -42,6 +48,7 @@ export interface Sidecar {
   readonly incompatible: readonly Exclusion[];
   readonly encoder: string;
   readonly decoder: string;
+  readonly visible: readonly Visible[]; // of each face of the gallery; empty in exports that do not say it
 }
 
 /**
@@ -76,6 +83,7 @@ export function readSidecar(content: unknown): Sidecar {
     ),
     encoder: readFile(files, "onnx/encoder"),
     decoder: readFile(files, "onnx/decoder"),
+    visible: list(root["visible"] ?? [], "visible").map((item, i) => readVisible(item, labels.length, `visible[${i}]`)),
   };
 }
 
@@ -125,6 +133,12 @@ function readExclusion(content: unknown, labels: readonly Label[], path: string)
     throw wrong(path, "values that the labels have");
   }
   return [label, value, other, otherValue];
+}
+
+function readVisible(content: unknown, labels: number, path: string): Visible {
+  const { label, change } = object(content, path);
+  if (typeof change !== "number" || !Number.isFinite(change)) throw wrong(`${path}.change`, "a number");
+  return { label: whole(label, `${path}.label`, 0, labels - 1), change };
 }
 
 /** A path below the export's folder, and nothing that leads elsewhere. */

@@ -1,6 +1,6 @@
 """Writes numbers.json, what tf_ccvae and Pillow compute and the page's own mathematics must repeat.
 
-python serving/explorer/tests/make_numbers.py    (from the root of the project)
+PYTHONPATH=. python serving/explorer/tests/make_numbers.py    (from the root of the project)
 """
 
 import io

@@ -36,6 +36,8 @@ test.each<[string, (x: Content) => void]>([
   ["labels: Smile: latents should be [3, ...]", (x) => (x["labels"][2].latents = [4, 6])],
   ["latents should be at least 5", (x) => (x["latents"] = 4)],
   ["incompatible[0] should be values that the labels have", (x) => (x["incompatible"][0] = [0, 7, 1, 1])],
+  ["visible[0].label should be a whole number from 0 to 2", (x) => (x["visible"] = [{ label: 3, change: 0.1 }])],
+  ["visible[0].change should be a number", (x) => (x["visible"] = [{ label: 0, change: null }])],
   ["has no onnx/decoder: export the run again with --formats onnx", (x) => delete x["files"]["onnx/decoder"]],
   ["a path inside the export", (x) => (x["files"]["onnx/encoder"] = "../../secret")],
   ["a path inside the export", (x) => (x["files"]["onnx/encoder"] = "https://elsewhere.example/x.onnx")],
