@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_ccvae.data import huggingface
+from tf_ccvae.data import huggingface, huggingface_source
 from tf_ccvae.data.celeba import PAPER_LABELS
 from tf_ccvae.data.dataset import SPLITS, DataError
 from tf_ccvae.data.huggingface_columns import image_column
@@ -81,7 +81,7 @@ def test_missing_package_is_named_with_what_to_do(monkeypatch):
 
 
 def test_hub_that_cannot_be_reached_is_one_line(monkeypatch):
-    monkeypatch.setattr(huggingface, "reachable", lambda url: False)
+    monkeypatch.setattr(huggingface_source, "reachable", lambda url: False)
     with pytest.raises(DataError, match=r"data\.name huggingface:nobody/nothing: cannot be read") as caught:
         huggingface.load("nobody/nothing")
     assert "\n" not in str(caught.value)
@@ -213,5 +213,8 @@ def test_lists_of_classes_are_a_label_for_each_class(kind, tmp_path):
 def test_more_pictures_than_are_read_is_refused_with_both_numbers(tmp_path):
     place = with_metadata(tmp_path / "m", ["file_name,smile", *(f"{i}.png,{i % 2}" for i in range(12))])
     (place / "metadata.csv").write_text("file_name,smile\n" + "".join(f"{i}.png,{i % 2}\n" for i in range(8)))
-    with pytest.raises(DataError, match=r"8 of 12 images are read \(train 8\); name all of them|cannot be read"):
+    with pytest.raises(
+        DataError,
+        match=r"8 of 12 images are read \(train 8\), but not 10\.png, 11\.png, 8\.png, 9\.png; name|cannot be read",
+    ):
         huggingface.load("made", place, 8, 1, cache_dir=tmp_path / "c")

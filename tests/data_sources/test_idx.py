@@ -132,7 +132,7 @@ MALFORMED = {
     "a label too large": (
         LABELS,
         idx_bytes(arrays_of("train")[1] + np.uint8(3)),
-        "label 7 is 10, not 0 to 9; take the files of another data set away, or download it again",
+        "6 labels are none: train-labels-idx1-ubyte: label 7 is 10, not 0 to 9; train-labels-idx1-ubyte: label 8 is 11",
     ),
     "images of another size": (
         IMAGES,

@@ -15,18 +15,19 @@ References:
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from tf_ccvae.data import cache, tfds
-from tf_ccvae.data.dataset import SPLITS, DataError, Dataset, Split, check_train_labels, columns_of
+from tf_ccvae.data import cache, celeba_lists, tfds
+from tf_ccvae.data.celeba_lists import Lists
+from tf_ccvae.data.dataset import SPLITS, DataError, Dataset, Split, check_train_labels, columns_of, listed
 from tf_ccvae.data.images import squeezed
+from tf_ccvae.data.near_miss import Index
 from tf_ccvae.data.network import reachable
-from tf_ccvae.data.pictures import Pictures
+from tf_ccvae.data.pictures import Pictures, usable
 from tf_ccvae.labels import Labels
 
 ATTRIBUTES = (
@@ -75,6 +76,7 @@ def load(
     labels: Sequence[str] = PAPER_LABELS,
     cache_dir: Path | None = None,
     progress: bool = False,
+    left_out: list[str] | None = None,
 ) -> Dataset:
     """CelebA; the pictures are decoded by the first call and read from a cache from then on.
 
@@ -85,6 +87,7 @@ def load(
       labels: which labels, of `ATTRIBUTES`; by default the 18 of the paper.
       cache_dir: where decoded pictures are kept; the user's cache folder if None.
       progress: show a progress bar on standard error.
+      left_out: takes what cannot be used, one sentence each, and the rest is loaded; None to refuse instead.
 
     Returns:
       Dataset with images uint8 (examples, image_size, image_size, channels), memory-mapped and read-only, in the
@@ -96,38 +99,86 @@ def load(
     """
     columns = columns_of(labels, ATTRIBUTES)
     if path is None:
-        found = tfds.load("celeb_a", None, image_size, channels, squeezed, WAYS, cache_dir, progress=progress)
+        found = tfds.load(
+            "celeb_a", None, image_size, channels, squeezed, WAYS, cache_dir, progress=progress, left_out=left_out
+        )
         return replace(found.with_labels(labels), name="celeba", about={**found.about, "licence": LICENCE})
-    files = {name: _found(path, name) for name in (LIST, PARTITION, IMAGES)}
-    values = _attributes(files[LIST])
-    names, ends = _partition(files[PARTITION], values, files[LIST])
+    files = _find_parts(path)
+    lists = celeba_lists.read(files[LIST], files[PARTITION], ATTRIBUTES)
+    of_split = {split: np.flatnonzero([x == split for x in lists.splits]) for split in SPLITS}
+    empty = [f"{code} ({split})" for code, split in enumerate(SPLITS) if not len(of_split[split])]
+    if lists.problems and (left_out is None or empty):
+        raise lists.refusal()
+    if empty:
+        raise DataError(f"{files[PARTITION]}: no picture with {' or '.join(empty)}; take the original file")
+    if left_out is not None:
+        left_out += lists.problems
+    order = np.concatenate([of_split[split] for split in SPLITS])  # of the splits, one after the other
+    numbers, images = _pictures(files, lists, order, (image_size, image_size, channels), left_out, cache_dir, progress)
 
-    shape = (image_size, image_size, channels)
-    pictures = Pictures.of_files([files[IMAGES] / name for name in names], squeezed, shape)
-    lists = {name: cache.identity_of(files[name]) for name in (LIST, PARTITION)}
-    images = cache.cached(
-        "celeba",
-        {**lists, "images": str(files[IMAGES].resolve())},
-        len(names),
-        {"images": cache.Array(shape, np.uint8)},
-        pictures.read_images,
-        cache_dir=cache_dir,
-        progress=progress,
-    )["images"]
-    wanted = np.stack([values[name] for name in names])[:, columns]
-    parts = {
-        split: Split(images[start:stop], wanted[start:stop])
-        for split, (start, stop) in zip(SPLITS, pairwise(ends), strict=True)
+    wanted, places = lists.values[:, columns][numbers], np.array(lists.splits)[numbers]
+    rows = {split: np.flatnonzero(places == split) for split in SPLITS}
+    parts = {split: Split(images[x[0] : x[-1] + 1], wanted[x[0] : x[-1] + 1]) for split, x in rows.items()}
+    about = {
+        "source": str(path),
+        "licence": LICENCE,
+        "warnings": check_train_labels(labels, parts["train"].labels, files[LIST], left_out=left_out),
+        "meaning": [f"every label: 1 is on and -1 is off in {files[LIST].name}"],
     }
-    notes = check_train_labels(labels, parts["train"].labels, files[LIST])
-    about = {"source": str(path), "licence": LICENCE, "warnings": notes}
     return Dataset("celeba", Labels.of_binary(labels), **parts, about=about)
 
 
-def _found(folder: Path, name: str) -> Path:
-    """A file or folder of CelebA, also where the original download has it."""
+def _pictures(
+    files: Mapping[str, Path],
+    lists: Lists,
+    order: np.ndarray,
+    shape: tuple[int, int, int],
+    left_out: list[str] | None,
+    cache_dir: Path | None,
+    progress: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures of `order` that can be decoded: their numbers in `lists`, and uint8 (n, *shape)."""
+    identities = {name: cache.identity_of(files[name]) for name in (LIST, PARTITION)}
+
+    def decode(kept: np.ndarray) -> np.ndarray:
+        paths = [files[IMAGES] / lists.names[number] for number in order[kept]]
+        without = {} if len(kept) == len(order) else {"kept": cache.digest([path.name for path in paths])}
+        return cache.cached(
+            "celeba",
+            {**identities, "images": str(files[IMAGES].resolve()), **without},
+            len(paths),
+            {"images": cache.Array(shape, np.uint8)},
+            Pictures.of_files(paths, squeezed, shape, files[IMAGES]).read_images,
+            cache_dir=cache_dir,
+            progress=progress,
+        )["images"]
+
+    def enough(kept: np.ndarray) -> bool:
+        return {lists.splits[number] for number in order[kept]} == set(SPLITS)
+
+    kept, images = usable(len(order), decode, enough, left_out)
+    return order[kept], images
+
+
+def _find_parts(folder: Path) -> dict[str, Path]:
+    """The files and the folder of CelebA, also where the original download has them.
+
+    Raises:
+      DataError: some are not there; it names all of them.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give the folder that holds {IMAGES}/, {LIST} and {PARTITION}")
+    parts = {name: _part(folder, name) for name in (LIST, PARTITION, IMAGES)}
+    missing = [name for name, part in parts.items() if part is None]
+    if missing:
+        index = Index(folder)
+        raise DataError(
+            f"{folder}: {listed([_not_there(folder, name, index) for name in missing], 'parts are missing')}"
+        )
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def _part(folder: Path, name: str) -> Path | None:
     for place in _places(folder):
         if name == IMAGES and (place / name).is_dir():
             nested = place / name / name
@@ -135,10 +186,16 @@ def _found(folder: Path, name: str) -> Path:
         for file in (place / name, place / f"{Path(name).stem}.csv"):
             if name != IMAGES and file.is_file():
                 return file
+    return None
+
+
+def _not_there(folder: Path, name: str, index: Index) -> str:
     if name == IMAGES:
         packed = next(folder.rglob(f"{IMAGES}.zip"), None)
-        raise DataError(f"{folder}: no folder {IMAGES} in it; " + (f"unpack {packed}" if packed else "put it there"))
-    raise DataError(f"{folder}: no file {name} or {Path(name).stem}.csv in it; put it there")
+        return f"no folder {IMAGES} in it; " + (f"unpack {packed}" if packed else "put it there")
+    near = index.nearest(name)
+    hint = f"{near} is there, rename it" if near else "put it there"
+    return f"no file {name} or {Path(name).stem}.csv in it; {hint}"
 
 
 def _places(folder: Path, depth: int = 3) -> Iterator[Path]:
@@ -148,76 +205,3 @@ def _places(folder: Path, depth: int = 3) -> Iterator[Path]:
         yield from level
         below = [inner for place in level for inner in sorted(place.iterdir()) if inner.is_dir()]
         level = [inner for inner in below if inner.name != IMAGES and not inner.name.startswith(".")]
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: is not a text file; take the original {path.name}") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); take the original {path.name}") from None
-    while lines and not lines[-1].strip():
-        lines.pop()
-    return lines
-
-
-def _is_table(path: Path) -> bool:
-    return path.suffix == ".csv"
-
-
-def _attributes(path: Path) -> dict[str, np.ndarray]:
-    """For each picture int8 (40,), 0 or 1, in the order of `ATTRIBUTES`."""
-    lines = _lines(path)
-    first = 3
-    if _is_table(path):  # as the text file, but for its first line, commas, and a name above the pictures
-        lines = [line.replace(",", " ") for line in lines]
-        lines[:1] = [str(len(lines) - 1), *(line.partition(" ")[2] for line in lines[:1])]
-        first = 2
-    if len(lines) < 2 or not lines[0].strip().isdigit():
-        raise DataError(f"{path}, line 1: must hold the number of pictures, and line 2 the labels; take the original")
-    header = lines[1].split()
-    if sorted(header) != sorted(ATTRIBUTES):
-        unknown = sorted(set(header) ^ set(ATTRIBUTES)) or ["one of them twice"]
-        raise DataError(
-            f"{path}, line {first - 1}: must name CelebA's 40 labels once each (see {unknown[0]}); take the original"
-        )
-    columns = np.array([header.index(name) for name in ATTRIBUTES])
-    values: dict[str, np.ndarray] = {}
-    for number, line in enumerate(lines[2:], first):
-        name, *cells = line.split() or [""]
-        if len(cells) != len(ATTRIBUTES):
-            raise DataError(f"{path}, line {number}: {len(cells)} values for 40 labels; take the original file")
-        if not {"1", "-1"}.issuperset(cells):
-            wrong = next(cell for cell in cells if cell not in ("1", "-1"))
-            raise DataError(f"{path}, line {number}: {wrong!r} is neither 1 nor -1; take the original file")
-        if name in values:
-            raise DataError(f"{path}, line {number}: {name} is there twice; remove one line")
-        values[name] = np.array([cell == "1" for cell in cells], np.int8)[columns]
-    if len(values) != int(lines[0]):
-        raise DataError(f"{path}: {len(values)} pictures where line 1 says {lines[0].strip()}; copy the file again")
-    return values
-
-
-def _partition(path: Path, known: dict[str, np.ndarray], attributes: Path) -> tuple[list[str], list[int]]:
-    """The pictures in the order of the splits, and where each split begins and the last one ends."""
-    splits: dict[str, list[str]] = {"0": [], "1": [], "2": []}
-    seen = set()
-    table = _is_table(path)
-    for number, line in list(enumerate(_lines(path), 1))[int(table) :]:
-        cells = line.replace(",", " ").split() if table else line.split()
-        if len(cells) != 2 or cells[1] not in splits:
-            raise DataError(f"{path}, line {number}: must hold a picture's name and 0, 1 or 2; take the original file")
-        if cells[0] not in known:
-            raise DataError(f"{path}, line {number}: {cells[0]} is not in {attributes.name}; take both from one place")
-        if cells[0] in seen:
-            raise DataError(f"{path}, line {number}: {cells[0]} is there twice; remove one line")
-        seen.add(cells[0])
-        splits[cells[1]].append(cells[0])
-    for code, split in zip(splits, SPLITS, strict=True):
-        if not splits[code]:
-            raise DataError(f"{path}: no picture with {code} ({split}); take the original file")
-    if len(seen) != len(known):
-        raise DataError(f"{path}: {len(seen)} pictures, {len(known)} in {attributes.name}; take both from one place")
-    ends = np.cumsum([0, *(len(names) for names in splits.values())]).tolist()
-    return [name for names in splits.values() for name in names], ends

@@ -41,8 +41,13 @@ def images_in(folder: Path) -> list[Path]:
     return sorted(path for path in found if not any(part.startswith(".") for part in path.parts))
 
 
-def read(folder: Path, where: str) -> ClassFolders | None:
+def read(folder: Path, where: str, left_out: list[str] | None = None) -> ClassFolders | None:
     """The images of a folder with a folder for each class; None if images are not in folders.
+
+    Args:
+      folder: that holds the folders.
+      where: it is, for messages.
+      left_out: takes the images that lie elsewhere, one sentence each; None to refuse them.
 
     Raises:
       DataError: images lie beside the folders of classes, or at different depths, or there is but one class.
@@ -56,10 +61,14 @@ def read(folder: Path, where: str) -> ClassFolders | None:
     labelled = [path for path in images if not is_unlabelled(split_of[path])]
     depths = [len(path.parts) for path in labelled]
     usual = max(set(depths), key=depths.count, default=0)
-    astray = [str(path) for path in labelled if len(path.parts) != usual]
-    if astray:
-        places = listed(astray, "images lie beside or below the folders of classes")
-        raise DataError(f"{where}: {places}; put every image into the folder of its class")
+    astray = {path for path in labelled if len(path.parts) != usual}
+    remedy = "put every image into the folder of its class"
+    if astray and left_out is None:
+        places = listed(sorted(map(str, astray)), "images lie beside or below the folders of classes")
+        raise DataError(f"{where}: {places}; {remedy}")
+    if left_out is not None:
+        left_out += [f"{path}: lies beside or below the folders of classes; {remedy}" for path in sorted(astray)]
+    images, labelled = ([path for path in paths if path not in astray] for paths in (images, labelled))
     classes = tuple(sorted({path.parts[-2] for path in labelled}))
     if len(classes) < 2:
         raise DataError(

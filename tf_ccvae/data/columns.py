@@ -7,7 +7,7 @@ column is refused, or read as on and off if the settings say that what is not ma
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,7 +65,7 @@ def read_column(cells: Sequence[str], lines: Sequence[int], unmarked: str | None
         if mark is not None:
             meanings[mark] = 0
     values = np.array([meanings[kinds[cell]] for cell in cells], np.int8)
-    return Column(values, _meaning(cells, {cell: meanings[kind] for cell, kind in kinds.items()}))
+    return Column(values, taken_for(cells, {cell: meanings[kind] for cell, kind in kinds.items()}))
 
 
 def _kind(cell: str) -> str:
@@ -89,7 +89,13 @@ def as_number(text: str) -> float | None:
         return None
 
 
-def _meaning(cells: Sequence[str], meanings: dict[str, int]) -> str:
+def taken_for(cells: Sequence[str], meanings: Mapping[str, int]) -> str:
+    """What was taken for what: "'1.0' is on, '0.0' is off, empty is unknown".
+
+    Args:
+      cells: all cells of a column; the most frequent spelling of a value is named first.
+      meanings: the value of each different cell, 1, 0 or `MISSING`.
+    """
     spellings: dict[int, list[str]] = {1: [], 0: [], MISSING: []}
     for cell, _ in Counter(cells).most_common():
         spellings[meanings[cell]].append(f"{cell!r}" if cell else "empty")

@@ -47,6 +47,11 @@ def listed(problems: Sequence[str], what: str, shown: int = 10) -> str:
     return f"{len(problems):,} {what}: {'; '.join(problems[:shown])}{more}"
 
 
+def describe_classes(classes: Sequence[str], shown: int = 4) -> str:
+    """The number of classes and the names of the first ones: '10 classes (cat, dog, bird, fish, ...)'."""
+    return f"{len(classes)} classes ({', '.join(classes[:shown])}{', ...' if len(classes) > shown else ''})"
+
+
 @dataclass(frozen=True)
 class Split:
     """One split.
@@ -121,20 +126,27 @@ def columns_of(names: Sequence[str], known: Sequence[str]) -> list[int]:
     """The position of each name among the known ones.
 
     Raises:
-      DataError: a name is given twice or is not known.
+      DataError: names are given twice or are not known; it lists all of them.
     """
-    for i, name in enumerate(names):
+    problems = []
+    for name in dict.fromkeys(names):
         if name not in known:
             nearest = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"choose from {', '.join(known)}"
-            raise DataError(f"data.label_names: no label {name!r}; {hint}")
-        if name in names[:i]:
-            raise DataError(f"data.label_names: {name!r} is given twice; remove one")
+            problems.append(f"no label {name!r}; {hint}")
+        elif names.count(name) > 1:
+            problems.append(f"{name!r} is given twice; remove one")
+    if problems:
+        raise DataError(f"data.label_names: {listed(problems, 'things to correct')}")
     return [known.index(name) for name in names]
 
 
 def check_train_labels(
-    names: Sequence[str], values: np.ndarray, where: object, wanted: Sequence[str] = ()
+    names: Sequence[str],
+    values: np.ndarray,
+    where: object,
+    wanted: Sequence[str] = (),
+    left_out: list[str] | None = None,
 ) -> list[str]:
     """Warnings about labels that are the same in every training example.
 
@@ -143,19 +155,22 @@ def check_train_labels(
       values: (examples, labels) of the training split.
       where: the labels are from, for messages.
       wanted: the labels that will be used; the others are not looked at. All are used if empty.
+      left_out: takes what is wrong, one sentence each, where the caller goes on in spite of it; None to refuse.
 
     Raises:
-      DataError: a label is not known for any training example.
+      DataError: labels are not known for any training example.
     """
-    notes = []
+    notes, unknown = [], []
     for name, column in zip(names, values.T, strict=True):
         if wanted and name not in wanted:
             continue
         known = np.unique(column[column != MISSING])
         if not len(known):
-            raise DataError(
-                f"{where}: column {name!r}: not known for any training example; fill in some or remove the column"
-            )
+            unknown.append(f"column {name!r}: not known for any training example; fill in some or remove the column")
         if len(known) == 1:
             notes.append(f"label {name!r} is {known[0]} in every training example, so nothing can be learned from it")
+    if unknown and left_out is None:
+        raise DataError(f"{where}: {listed(unknown, 'labels cannot be learned')}")
+    if left_out is not None:
+        left_out += [f"{where}: {problem}" for problem in unknown]
     return notes

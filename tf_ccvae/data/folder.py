@@ -77,7 +77,8 @@ def load(
         raise refusal(labels, table.problems)
     while True:
         splits = _splits(table, labels, validation_fraction, test_fraction, seed)
-        notes = check_train_labels(table.names, table.labels[splits["train"]], labels)
+        if left_out is None:  # before images are decoded for nothing
+            check_train_labels(table.names, table.labels[splits["train"]], labels)
         pictures = _pictures(images, labels, table, (image_size, image_size, channels), white)
         identity = _identity(images, table, white)
         try:
@@ -92,6 +93,7 @@ def load(
             table = table.without(list(error.problems))
     if left_out is not None:
         left_out[:0] = [f"{labels}, {problem}" for problem in table.problems]
+    notes = check_train_labels(table.names, table.labels[splits["train"]], labels, left_out=left_out)
     pixels = _in_splits(arrays["images"], splits, identity, cache_dir)
     return Dataset(
         name="folder",

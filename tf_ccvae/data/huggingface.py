@@ -6,48 +6,19 @@ is cut out. A folder is one that `save_to_disk` has written, one with a folder o
 not among the requirements; requirements-huggingface.txt installs it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tf_ccvae.data import cache, class_folders
-from tf_ccvae.data.dataset import DataError, Dataset, Split, check_train_labels
-from tf_ccvae.data.huggingface_columns import image_column, read_labels
+from tf_ccvae.data import cache
+from tf_ccvae.data.dataset import Dataset, Split, Unusable, check_train_labels
+from tf_ccvae.data.huggingface_source import Source, open_source
 from tf_ccvae.data.images import fitted
-from tf_ccvae.data.network import reachable
-from tf_ccvae.data.pictures import Pictures
+from tf_ccvae.data.near_miss import Index
+from tf_ccvae.data.pictures import Pictures, usable
 from tf_ccvae.data.splits import Plan, plan
-from tf_ccvae.labels import MISSING, Label, Labels
-from tf_ccvae.support.packages import missing_package
-
-if TYPE_CHECKING:
-    import datasets
-
-HUB = "https://huggingface.co"
-
-
-@dataclass(frozen=True)
-class _Source:
-    """The examples of a data set, by split.
-
-    Args:
-      labels: what they are.
-      values: int16 (examples, labels) of each split.
-      picture: from split and number to the file of a picture, or its content.
-      identity: what tells the pictures from changed ones.
-      notes: what was taken for what.
-      licence: of the data set.
-    """
-
-    labels: Labels
-    values: Mapping[str, np.ndarray]
-    picture: Callable[[str, int], Path | bytes]
-    identity: Mapping[str, object]
-    notes: Sequence[str]
-    licence: str
+from tf_ccvae.labels import MISSING
 
 
 def load(
@@ -59,8 +30,10 @@ def load(
     validation_fraction: float = 0.1,
     test_fraction: float = 0.1,
     label_names: Sequence[str] = (),
+    unmarked: str | None = None,
     white: int | None = None,
     progress: bool = False,
+    left_out: list[str] | None = None,
 ) -> Dataset:
     """A data set of the Hugging Face Hub, or of a folder.
 
@@ -72,8 +45,10 @@ def load(
       cache_dir: where decoded pictures are kept; the user's cache folder if None.
       validation_fraction, test_fraction: shares of the training split for the splits that the data set lacks.
       label_names: labels that will be used; other columns are not looked at. All are if empty.
+      unmarked: 'off' if what is not marked is off in a column that has no 0; None to leave such a column out.
       white: the value that is white in a 16-bit picture; None for the largest of the fewest bits that hold all of them.
       progress: show a progress bar on standard error.
+      left_out: takes what cannot be used, one sentence each, and the rest is loaded; None to refuse instead.
 
     Returns:
       Dataset with images uint8 (examples, image_size, image_size, channels), memory-mapped and read-only, and labels
@@ -85,21 +60,32 @@ def load(
     """
     where = f"huggingface:{name}"
     folder = path if path is not None else Path(name) if Path(name).is_dir() else None
-    found = _class_folders(folder, where) if folder is not None else None
-    source = found or _from_package(name, folder, where, label_names)
-    sizes = {split: len(values) for split, values in source.values.items()}
-    chosen = plan(sizes, validation_fraction, test_fraction, where)
-    pictures = _pictures(source, chosen, where, (image_size, image_size, channels), white)
-    arrays = cache.cached(
-        "huggingface",
-        {"name": name, **source.identity, "splits": sizes, "shuffled": chosen.shuffled, "white": white},
-        chosen.examples,
-        pictures.arrays,
-        pictures.read,
-        chosen.order,
-        cache_dir,
-        progress,
-    )
+    source = open_source(name, folder, where, label_names, unmarked, left_out)
+
+    def decode(kept: np.ndarray) -> tuple[Source, Plan, Pictures, dict[str, np.ndarray]]:
+        rest = source.only(kept)
+        sizes = {split: len(values) for split, values in rest.values.items()}
+        chosen = plan(sizes, validation_fraction, test_fraction, where)
+        pictures = _pictures(rest, chosen, where, (image_size, image_size, channels), white)
+        identity = {"name": name, **rest.identity, "splits": sizes, "shuffled": chosen.shuffled, "white": white}
+        try:
+            arrays = cache.cached(
+                "huggingface",
+                identity,
+                chosen.examples,
+                pictures.arrays,
+                pictures.read,
+                chosen.order,
+                cache_dir,
+                progress,
+            )
+        except Unusable as error:  # by number in the order of the plan, which is not that of the source
+            read, numbers = _places(chosen), {place: i for i, place in enumerate(rest.places())}
+            raise Unusable({numbers[read[n]]: text for n, text in error.problems.items()}) from None
+        return rest, chosen, pictures, arrays
+
+    count = sum(len(values) for values in source.values.values())
+    _, (source, chosen, pictures, arrays) = usable(count, decode, lambda kept: len(kept) > 0, left_out)
     values = np.empty((chosen.examples, len(source.labels)), np.int16)
     values[chosen.order] = np.concatenate(
         [
@@ -108,7 +94,7 @@ def load(
         ]
     )
     parts = {split: Split(arrays["images"][a:b], values[a:b]) for split, (a, b) in chosen.rows.items()}
-    constant = check_train_labels(source.labels.names, parts["train"].labels, where, label_names)
+    constant = check_train_labels(source.labels.names, parts["train"].labels, where, label_names, left_out)
     about = {
         "source": str(path or name),
         "licence": source.licence,
@@ -119,98 +105,24 @@ def load(
     return Dataset("huggingface", source.labels, **parts, about=about)
 
 
-def _pictures(source: _Source, chosen: Plan, where: str, shape: tuple[int, int, int], white: int | None) -> Pictures:
+def _places(chosen: Plan) -> list[tuple[str, int]]:
+    """The split and the number of every picture, in the order in which they are read."""
+    return [(split, i) for split, count in chosen.parts for i in range(count)]
+
+
+def _pictures(source: Source, chosen: Plan, where: str, shape: tuple[int, int, int], white: int | None) -> Pictures:
     """The pictures in the order of `chosen`."""
-    places = [(split, i) for split, count in chosen.parts for i in range(count)]
+    places = _places(chosen)
 
     def content(number: int) -> Path | bytes:
         return source.picture(*places[number])
 
     def name(number: int) -> str:
-        split, i = places[number]
-        picture = source.picture(split, i)
-        return str(picture) if isinstance(picture, Path) else f"{where}: picture {i} of split {split}"
+        return source.name(*places[number])
 
-    return Pictures(chosen.examples, content, name, fitted, shape, white, formats=None)
+    def hint(number: int) -> str:
+        picture = content(number)
+        return index.hint(picture) if index is not None and isinstance(picture, Path) else ""
 
-
-def _class_folders(folder: Path, where: str) -> _Source | None:
-    """The source if the folder holds a folder of images for each class and nothing that says otherwise."""
-    if _saved_to_disk(folder) or next(class_folders.data_files(folder), None) is not None:
-        return None
-    found = class_folders.read(folder, where)
-    if found is None:
-        return None
-    values = {split: np.array(labels, np.int16)[:, None] for split, labels in found.labels.items()}
-    identities = [cache.identity_of(file) for files in found.files.values() for file in files]
-    return _Source(
-        Labels((Label("label", found.classes),)),
-        values,
-        lambda split, i: found.files[split][i],
-        {"files": cache.digest(identities)},
-        [f"label: {len(found.classes)} classes, one for each folder ({', '.join(found.classes[:4])}, ...)"],
-        "that of the images",
-    )
-
-
-def _from_package(name: str, folder: Path | None, where: str, label_names: Sequence[str]) -> _Source:
-    splits = {str(split): rows for split, rows in _opened(name, folder, where).items()}
-    if folder is not None and not _saved_to_disk(folder):
-        _check_count(folder, splits, where)
-    first = next(iter(splits.values()))
-    image = image_column(first.features, where)
-    labels, values, notes = read_labels(splits, where, label_names)
-    import datasets
-
-    encoded = datasets.Image(decode=False)
-    raw = {split: rows.select_columns([image]).cast_column(image, encoded) for split, rows in splits.items()}
-
-    def picture(split: str, i: int) -> Path | bytes:
-        stored = raw[split][i][image]
-        if stored is None:
-            return b""
-        return stored["bytes"] if stored["bytes"] is not None else Path(stored["path"])
-
-    files = [Path(file["filename"]) for rows in splits.values() for file in rows.cache_files]
-    identity = {"files": [cache.identity_of(file) for file in files], "image": image}
-    return _Source(labels, values, picture, identity, notes, first.info.license or "see its page on the Hub")
-
-
-def _check_count(folder: Path, splits: Mapping[str, "datasets.Dataset"], where: str) -> None:
-    """Raises a DataError if there are more images in a folder than were read."""
-    there, read = len(class_folders.images_in(folder)), sum(len(rows) for rows in splits.values())
-    if read < there:
-        sizes = ", ".join(f"{split} {len(rows)}" for split, rows in splits.items())
-        raise DataError(
-            f"{where}: {read} of {there} images are read ({sizes}); name all of them in "
-            "metadata.csv, and give files and folders names without train, test or validation in them"
-        )
-
-
-def _saved_to_disk(folder: Path) -> bool:
-    return any((folder / file).is_file() for file in ("dataset_dict.json", "state.json"))
-
-
-def _opened(name: str, folder: Path | None, where: str) -> "Mapping[str, datasets.Dataset]":
-    """The splits by name."""
-    try:
-        import datasets
-    except ImportError:
-        raise DataError(f"data.name {where}: {missing_package('datasets')}") from None
-    try:
-        if folder is not None and _saved_to_disk(folder):
-            opened = datasets.load_from_disk(str(folder))
-        elif folder is not None:
-            one = any(folder.glob("metadata.*"))  # names of files say nothing about splits
-            opened = datasets.load_dataset(str(folder), data_files={"train": "**"} if one else None)
-        else:
-            if not reachable(HUB):
-                datasets.config.HF_HUB_OFFLINE = True
-            place, _, configuration = name.partition(":")
-            opened = datasets.load_dataset(place, configuration or None)
-    except Exception as error:  # of the package, the network or the files
-        reason = " ".join(str(error).split())
-        reason = reason if len(reason) <= 300 else f"{reason[:300]}..."
-        what = "folder" if folder is not None else "no such folder here, and from the Hub"
-        raise DataError(f"data.name {where}: cannot be read ({what}: {reason})") from error
-    return {"train": opened} if isinstance(opened, datasets.Dataset) else opened
+    index = None if source.folder is None else Index(source.folder)
+    return Pictures(chosen.examples, content, name, fitted, shape, white, formats=None, place=hint)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_ccvae.data.columns import NotLabels, as_number, read_column
-from tf_ccvae.data.dataset import DataError
+from tf_ccvae.data.dataset import DataError, describe_classes
 from tf_ccvae.data.splits import class_names
 from tf_ccvae.labels import MISSING, Label, Labels
 
@@ -79,6 +79,9 @@ def read_labels(
         labels += [Label(f"{name}_{x.name}", x.classes) if x.name in taken else x for x in made]
         for split in splits:
             parts[split].append(values[split].reshape(len(cells[split]), len(made)))
+    if not labels and wanted and not notes:
+        there = ", ".join(name for name, x in features.items() if not isinstance(x, datasets.Image)) or "none"
+        raise DataError(f"{where}: no column for data.label_names ({', '.join(wanted)}); its columns are {there}")
     if not labels:
         raise DataError(f"{where}: no column holds labels ({'; '.join(notes) or ', '.join(features)})")
     return Labels(tuple(labels)), {split: np.concatenate(x, 1) for split, x in parts.items()}, notes
@@ -103,7 +106,8 @@ def _column(
         if feature.num_classes < 2:
             return "has one class alone"
         classes = class_names(feature.names)
-        return [Label(name, classes)], _each(cells, lambda x: MISSING if x is None else x), f"{len(classes)} classes"
+        values = _each(cells, lambda x: MISSING if x is None else x)
+        return [Label(name, classes)], values, describe_classes(classes)
     if isinstance(feature, datasets.List | datasets.LargeList):
         return _lists(feature.feature, cells)
     if not isinstance(feature, datasets.Value):
@@ -122,8 +126,7 @@ def _column(
         if not classes:
             return str(error).partition("(line")[0].replace("; first on line 0", "").strip()
     number = {text: i for i, text in enumerate(classes)}
-    note = f"{len(classes)} classes ({', '.join(classes[:4])}{', ...' if len(classes) > 4 else ''})"
-    return [Label(name, classes)], _each(texts, lambda x: number.get(x, MISSING)), note
+    return [Label(name, classes)], _each(texts, lambda x: number.get(x, MISSING)), describe_classes(classes)
 
 
 def _classes(name: str, dtype: str, different: Sequence[str], examples: int, asked: bool) -> tuple[str, ...]:

@@ -10,11 +10,7 @@ References:
   Xiao, Rasul, Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms", 2017.
 """
 
-import gzip
-import math
-import struct
 import sys
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +19,8 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from tf_ccvae.data.dataset import DataError, Dataset, Split
+from tf_ccvae.data.dataset import DataError, Dataset, Split, describe_classes, listed
+from tf_ccvae.data.idx_files import find_files, read_idx
 from tf_ccvae.data.images import fitted
 from tf_ccvae.data.network import reachable
 from tf_ccvae.labels import Label, Labels
@@ -32,7 +29,6 @@ FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
-_UNSIGNED_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -83,6 +79,7 @@ def load(
     validation_fraction: float = 0.1,
     seed: int = 0,
     progress: bool = False,
+    left_out: list[str] | None = None,
 ) -> Dataset:
     """Reads MNIST or Fashion-MNIST.
 
@@ -98,6 +95,7 @@ def load(
         at least one example.
       seed: which examples these are.
       progress: show a progress bar on standard error while images are brought to size.
+      left_out: takes the images whose labels are none, one sentence each, and the rest is loaded; None to refuse them.
 
     Returns:
       Dataset with images uint8 (examples, image_size, image_size, channels) in memory and labels int8 (examples, 1).
@@ -112,7 +110,7 @@ def load(
     if path is None:
         where, arrays = "tensorflow-datasets", _from_tensorflow_datasets(name, source)
     else:
-        where, arrays = str(path), _from_files(Path(path), source)
+        where, arrays = str(path), _from_files(Path(path), source, left_out)
     images, values = arrays["train"]
     rows = np.random.default_rng(seed).permutation(len(images))
     count = max(1, round(len(rows) * validation_fraction))
@@ -131,7 +129,12 @@ def load(
     }
     height, width = images.shape[1:]
     small = f"images of {height}x{width} pixels were enlarged to {image_size}x{image_size}"
-    about = {"source": where, "licence": source.licence, "warnings": [small] if min(height, width) < image_size else []}
+    about = {
+        "source": where,
+        "licence": source.licence,
+        "warnings": [small] if min(height, width) < image_size else [],
+        "meaning": [f"{source.label.name}: {describe_classes(source.label.classes)}, numbered from 0"],
+    }
     return Dataset(name=name, labels=Labels((source.label,)), **splits, about=about)
 
 
@@ -150,13 +153,14 @@ def _brought_to_size(images: np.ndarray, size: int, channels: int, progress: boo
 # IDX files.
 
 
-def _from_files(folder: Path, source: Source) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _from_files(folder: Path, source: Source, left_out: list[str] | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """For each official split, images uint8 (n, height, width) and labels uint8 (n,)."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give the folder that holds {FILES['train'][0]} and the other files")
-    paths = {split: tuple(_found(folder, name) for name in names) for split, names in FILES.items()}
-    arrays = {}
-    for split, (images_path, labels_path) in paths.items():
+    paths = find_files(folder, [name for names in FILES.values() for name in names])
+    arrays, problems = {}, []
+    for split, (images_name, labels_name) in FILES.items():
+        images_path, labels_path = paths[images_name], paths[labels_name]
         images, labels = read_idx(images_path, dimensions=3), read_idx(labels_path, dimensions=1)
         if len(images) != len(labels):
             raise DataError(
@@ -165,70 +169,24 @@ def _from_files(folder: Path, source: Source) -> dict[str, tuple[np.ndarray, np.
             )
         if not images.size:
             raise DataError(f"{images_path}: holds no images; download it again")
-        wrong = np.flatnonzero(labels >= source.label.values)
-        if len(wrong):
-            raise DataError(
-                f"{labels_path}: label {wrong[0]} is {labels[wrong[0]]}, not 0 to {source.label.values - 1}; "
-                "take the files of another data set away, or download it again"
-            )
-        arrays[split] = images, labels
+        right = labels < source.label.values
+        problems += [
+            f"{labels_path.name}: label {i} is {labels[i]}, not 0 to {source.label.values - 1}"
+            for i in np.flatnonzero(~right)
+        ]
+        if problems and not right.any():
+            left_out = None
+        arrays[split] = images[right], labels[right]
     shapes = {split: images.shape[1:] for split, (images, _) in arrays.items()}
     if shapes["train"] != shapes["test"]:
         sizes = " and ".join(f"{height}x{width}" for height, width in shapes.values())
         raise DataError(f"{folder}: training and test images have {sizes} pixels; take all files from the same place")
+    if problems and left_out is None:
+        remedy = "take the files of another data set away, or download it again"
+        raise DataError(f"{folder}: {listed(problems, 'labels are none')}; {remedy}")
+    if left_out is not None:
+        left_out += [f"{folder}/{problem}" for problem in problems]
     return arrays
-
-
-def _found(folder: Path, name: str) -> Path:
-    for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
-            return path
-    raise DataError(f"{folder}: neither {name} nor {name}.gz is there; copy it into this folder")
-
-
-def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """The unsigned bytes of an IDX file, compressed by gzip if its name ends in `.gz`.
-
-    Args:
-      path: the file.
-      dimensions: how many dimensions it should have.
-
-    Returns:
-      uint8 array of that many dimensions.
-
-    Raises:
-      DataError: the file cannot be read, is not in this format or has another size than its header says.
-    """
-    header = 4 + 4 * dimensions
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            start = file.read(header)
-            shape = _shape(start, dimensions, path)
-            values = file.read(math.prod(shape) + 1)  # never more than the header says, however far a file unpacks
-    except (OSError, EOFError, zlib.error) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: cannot be read ({reason}); download it again") from error
-    if len(values) != math.prod(shape):
-        held = f"{len(values)} bytes" if len(values) < math.prod(shape) else "more bytes"
-        sizes = "x".join(map(str, shape))
-        raise DataError(f"{path}: holds {held} where its header says {math.prod(shape)} ({sizes}); download it again")
-    return np.frombuffer(values, np.uint8).reshape(shape)
-
-
-def _shape(start: bytes, dimensions: int, path: Path) -> tuple[int, ...]:
-    """The dimensions in the first bytes of a file."""
-    if len(start) < 4 or start[:2] != b"\0\0":
-        hint = "; it is compressed by gzip, put .gz behind its name" if start[:2] == b"\x1f\x8b" else ""
-        raise DataError(f"{path}: is not an IDX file{hint or '; download it again'}")
-    if start[2] != _UNSIGNED_BYTES or start[3] != dimensions:
-        kind = "unsigned bytes" if start[2] == _UNSIGNED_BYTES else f"values of type {start[2]:#04x}"
-        raise DataError(
-            f"{path}: holds {kind} with {start[3]} dimensions where unsigned bytes with {dimensions} belong; "
-            "put the file in its place"
-        )
-    if len(start) < 4 + 4 * dimensions:
-        raise DataError(f"{path}: ends inside its header; download it again")
-    return struct.unpack(f">{dimensions}I", start[4:])
 
 
 # tensorflow-datasets.

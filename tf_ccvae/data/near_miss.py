@@ -41,6 +41,13 @@ class Index:
         close = difflib.get_close_matches(str(wanted), files, n=1, cutoff=0.8)
         return files[close[0]] if close else None
 
+    def hint(self, path: Path) -> str:
+        """What to put behind a message about a file below the folder that is not there; empty if none is close."""
+        if path.exists() or not path.is_relative_to(self.folder):
+            return ""
+        near = self.nearest(str(path.relative_to(self.folder)))
+        return f"; {near} is there, was that meant?" if near else ""
+
     def _files(self) -> dict[str, str]:
         """From paths in lower case, with and without the ending, to files."""
         if self._by_path is None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -13,6 +14,9 @@ from PIL import Image
 from tf_ccvae.data.cache import Array
 from tf_ccvae.data.dataset import DataError, Unusable
 from tf_ccvae.data.images import FORMATS, Fit, opened, peak_of, quiet, white_of
+from tf_ccvae.data.near_miss import Index
+
+Decoded = TypeVar("Decoded")
 
 
 @dataclass
@@ -41,9 +45,27 @@ class Pictures:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
-    def of_files(cls, files: Sequence[Path], fit: Fit, shape: tuple[int, int, int]) -> "Pictures":
-        """Pictures in files, which messages call by their paths."""
-        return cls(len(files), lambda number: files[number], lambda number: str(files[number]), fit, shape)
+    def of_files(
+        cls,
+        files: Sequence[Path],
+        fit: Fit,
+        shape: tuple[int, int, int],
+        folder: Path,
+        place: Callable[[int], str] = lambda number: "",
+    ) -> "Pictures":
+        """Pictures in files, which messages call by their paths.
+
+        Args:
+          files: one for each picture, below `folder`.
+          fit, shape, place: as the class takes them.
+          folder: where the file that was probably meant is looked for if one is not there.
+        """
+        index = Index(folder)
+
+        def hint(number: int) -> str:
+            return index.hint(files[number]) + place(number)
+
+        return cls(len(files), lambda number: files[number], lambda number: str(files[number]), fit, shape, place=hint)
 
     @property
     def arrays(self) -> dict[str, Array]:
@@ -133,3 +155,35 @@ class Pictures:
             return opened(self.content(number), peak_of, self.formats)
         except DataError:  # it is named when it is decoded
             return 0
+
+
+def usable(
+    count: int,
+    decode: Callable[[np.ndarray], Decoded],
+    enough: Callable[[np.ndarray], bool],
+    left_out: list[str] | None,
+) -> tuple[np.ndarray, Decoded]:
+    """Decodes the pictures that can be decoded.
+
+    Args:
+      count: how many pictures there are.
+      decode: from the numbers of pictures, int64 (n,), to what `Pictures.read` and a cache make of them; raises
+        `Unusable`, by position among these numbers.
+      enough: whether a data set can be made of the pictures with these numbers.
+      left_out: takes what is wrong with the others, one sentence each; None to refuse instead.
+
+    Returns:
+      The numbers of the pictures that were decoded, in order, and what `decode` made of them.
+
+    Raises:
+      Unusable: some are damaged or missing, and `left_out` is None or what remains is not enough.
+    """
+    numbers = np.arange(count)
+    while True:
+        try:
+            return numbers, decode(numbers)
+        except Unusable as error:
+            numbers = np.delete(numbers, list(error.problems))
+            if left_out is None or not enough(numbers):
+                raise
+            left_out += [error.problems[number] for number in sorted(error.problems)]

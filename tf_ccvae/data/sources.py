@@ -80,7 +80,7 @@ def _celeba(data: Data, name: str, seed: int, left_out: list[str] | None, progre
     from tf_ccvae.data import celeba
 
     labels = data.label_names or celeba.PAPER_LABELS
-    return celeba.load(data.path, data.image_size, data.channels, labels, progress=progress)
+    return celeba.load(data.path, data.image_size, data.channels, labels, progress=progress, left_out=left_out)
 
 
 def _chexpert(data: Data, name: str, seed: int, left_out: list[str] | None, progress: bool) -> Dataset:
@@ -97,6 +97,7 @@ def _chexpert(data: Data, name: str, seed: int, left_out: list[str] | None, prog
         unmentioned=data.unmentioned,
         validation_fraction=data.validation_fraction,
         progress=progress,
+        left_out=left_out,
     )
 
 
@@ -112,6 +113,7 @@ def _tfds(data: Data, name: str, seed: int, left_out: list[str] | None, progress
         test_fraction=data.test_fraction,
         label_names=data.label_names,
         progress=progress,
+        left_out=left_out,
     )
 
 
@@ -126,15 +128,18 @@ def _huggingface(data: Data, name: str, seed: int, left_out: list[str] | None, p
         validation_fraction=data.validation_fraction,
         test_fraction=data.test_fraction,
         label_names=data.label_names,
+        unmarked=data.unmarked,
         white=data.white,
         progress=progress,
+        left_out=left_out,
     )
 
 
 def _idx(data: Data, name: str, seed: int, left_out: list[str] | None, progress: bool) -> Dataset:
     from tf_ccvae.data import idx
 
-    return idx.load(data.path, data.name, data.image_size, data.channels, data.validation_fraction, seed, progress)
+    size = (data.image_size, data.channels)
+    return idx.load(data.path, data.name, *size, data.validation_fraction, seed, progress, left_out)
 
 
 LOADERS: dict[str, Callable[[Data, str, int, list[str] | None, bool], Dataset]] = {

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from tf_ccvae.data import splits
-from tf_ccvae.data.dataset import DataError, Dataset, check_train_labels
+from tf_ccvae.data.dataset import DataError, Dataset, check_train_labels, describe_classes
 from tf_ccvae.data.images import Fit, fitted
 from tf_ccvae.data.network import reachable
 from tf_ccvae.labels import MISSING, Label, Labels
@@ -44,6 +44,7 @@ def load(
     test_fraction: float = 0.1,
     label_names: Sequence[str] = (),
     progress: bool = False,
+    left_out: list[str] | None = None,
 ) -> Dataset:
     """A data set of tensorflow-datasets, which is asked to download it if it is not on this machine.
 
@@ -59,6 +60,7 @@ def load(
       validation_fraction, test_fraction: shares of the training split for the splits that the data set lacks.
       label_names: labels that will be used; others may be unknown everywhere. All are used if empty.
       progress: show a progress bar on standard error.
+      left_out: takes labels that are not known for any training example, one sentence each; None to refuse them.
 
     Returns:
       Dataset with images uint8 (examples, image_size, image_size, channels), memory-mapped and read-only, and labels
@@ -102,9 +104,10 @@ def load(
         "source": f"tensorflow-datasets, {builder.info.full_name}",
         "licence": builder.info.redistribution_info.license or "see " + builder.info.homepage,
         "warnings": [
-            *check_train_labels(labels.names, parts["train"].labels, f"tfds:{name}", label_names),
+            *check_train_labels(labels.names, parts["train"].labels, f"tfds:{name}", label_names, left_out),
             *chosen.notes,
         ],
+        "meaning": _meaning(builder.info.features, features),
     }
     return Dataset(builder.name, labels, **parts, about=about)
 
@@ -178,6 +181,18 @@ def features_of(features: Any, where: str) -> Features:
     if not labels:
         raise DataError(f"{where}: has neither class labels nor booleans among its features ({found})")
     return Features(("image",) if ("image",) in images else images[0], labels)
+
+
+def _meaning(features: Any, used: Features) -> list[str]:
+    """What was taken for what, and which features were not read."""
+    left = ["/".join(place) for place, _ in _leaves(features) if place not in used.labels and place != used.image]
+    notes = [
+        f"{label.name}: {describe_classes(label.classes)}"
+        if label.classes
+        else f"{label.name}: true is on, false is off"
+        for label in used.labels.values()
+    ]
+    return notes + [f"{'/'.join(used.image)}: the images"] + [f"{name}: left out" for name in sorted(left)]
 
 
 def _leaves(features: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

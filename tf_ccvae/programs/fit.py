@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FAILED_CHECK = 1  # exit code when an exported file is not near enough to Keras
 SHOWN = 8  # test images among which one is chosen for the command at the end
+MEANINGS = 10  # notes on what was taken for what that are printed
 LOST = 75  # exit code when another worker has gone: try again
 INTERRUPTED = 130  # exit code after Ctrl-C
 MAY_CHANGE = (  # when a run is continued
@@ -141,6 +142,11 @@ def prepare_job(command: settings.Command) -> Job:
     config = command.config
     settings.number_of_latents(config, dataset.labels)  # refused before there is a run directory
     build.check_network(config, dataset.image_shape)
+    meaning = dataset.about.get("meaning", ())
+    for note in meaning[:MEANINGS]:
+        console.print(note)
+    if len(meaning) > MEANINGS:
+        console.print(f"... and {len(meaning) - MEANINGS} more columns; python -m tf_ccvae.data inspect lists all")
     for warning in dataset.about.get("warnings", ()):
         console.print(f"warning: {warning}")
     run = open_run(command, dataset, devices)

@@ -69,7 +69,7 @@ class Data(Settings):
     unmarked: Literal["off"] | None = Field(
         default=None,
         description="off if what is not marked means off in a column that has no 0 (1 and -1, or 1 and empty), for "
-        "folder; null to refuse such a column",
+        "folder and huggingface; null to refuse such a column, or to leave it out for huggingface",
     )
     white: Annotated[int, Field(ge=255, le=65535)] | None = Field(
         default=None,
