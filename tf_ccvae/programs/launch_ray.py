@@ -12,9 +12,10 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tf_ccvae import settings
@@ -73,17 +74,17 @@ def read(argv: Sequence[str] | None = None) -> Job:
     parser.add_argument("--cpus-per-worker", type=int, default=1, help="processor cores of each")
     parser.add_argument("--gpus-per-worker", type=int, default=0, help="GPUs of each; 0 trains on the processor")
     parser.add_argument("--restarts", type=int, default=3, help="how often lost workers are started again")
-    given, others = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
+    own, others = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
     for name, least in (("workers", 1), ("cpus_per_worker", 1), ("gpus_per_worker", 0), ("restarts", 0)):
-        if getattr(given, name) < least:
-            raise settings.ConfigError(f"--{name.replace('_', '-')}: {getattr(given, name)}: at least {least}")
+        if getattr(own, name) < least:
+            raise settings.ConfigError(f"--{name.replace('_', '-')}: {getattr(own, name)}: at least {least}")
     job = Job(
-        given.run_dir.absolute(),
+        own.run_dir.absolute(),
         tuple(others),
-        given.workers,
-        given.cpus_per_worker,
-        given.gpus_per_worker,
-        given.restarts,
+        own.workers,
+        own.cpus_per_worker,
+        own.gpus_per_worker,
+        own.restarts,
     )
     settings.parse(job.of_worker())
     return job
@@ -165,7 +166,7 @@ def launch(job: Job) -> int:
     # This module's functions and classes go to the workers by value: they start without this package on their path.
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     own = job.run.parent / f".{job.run.name}.ray"  # Ray's notes on this training, of no use after it
-    loop: Any = lambda given: worker(**given)  # noqa: E731  pickled by value, as Ray needs it
+    loop: Callable[[dict[str, Any]], Any] = lambda given: worker(**given)  # noqa: E731  pickled by value
     connect(ray, job)
     try:
         trainer: Any = TensorflowTrainer(
@@ -185,7 +186,7 @@ def launch(job: Job) -> int:
         shutil.rmtree(own, ignore_errors=True)
 
 
-def connect(ray: Any, job: Job) -> None:
+def connect(ray: ModuleType, job: Job) -> None:
     """Connects to the cluster that RAY_ADDRESS names, or starts one on this machine.
 
     Raises:
@@ -212,10 +213,10 @@ def connect(ray: Any, job: Job) -> None:
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = f"RAY_ADDRESS {address}" if address else "this machine"
         raise settings.ConfigError(f"Ray: no cluster at {where} ({error})") from error
-    found = int(ray.cluster_resources().get("GPU", 0))
-    if found < job.workers * job.gpus:
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    if gpus < job.workers * job.gpus:
         ray.shutdown()
         raise settings.ConfigError(
             f"--gpus-per-worker: {job.workers} workers with {job.gpus} each need {job.workers * job.gpus} GPUs, this "
-            f"machine has {found}; set RAY_ADDRESS for a cluster"
+            f"machine has {gpus}; set RAY_ADDRESS for a cluster"
         )

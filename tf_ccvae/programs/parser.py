@@ -44,16 +44,16 @@ def mistakes_in_one_line(place: object = None) -> Iterator[None]:
         exit_with(UserError(f"this program {needs}"))
 
 
-def main_of(made: Parser, argv: Sequence[str] | None, work: Callable[[argparse.Namespace], int]) -> int:
+def main_of(command_line: Parser, argv: Sequence[str] | None, work: Callable[[argparse.Namespace], int]) -> int:
     """A program whose first argument is a run: parses, starts TensorFlow, works; mistakes end in one line and code 2.
 
     Args:
-      made: its parser, with the arguments `run` and `--seed`.
+      command_line: its parser, with the arguments `run` and `--seed`.
       argv: its arguments; by default those of the process.
       work: what it does with them.
     """
     with mistakes_in_one_line():
-        arguments = made.parse_args(sys.argv[1:] if argv is None else argv)
+        arguments = command_line.parse_args(sys.argv[1:] if argv is None else argv)
         if not arguments.run.is_dir():
             raise UserError(f"{arguments.run}: no such run directory")
         if arguments.seed < 0:

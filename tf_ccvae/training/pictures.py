@@ -66,9 +66,9 @@ def most_visible(model: LabelledVAE, images: np.ndarray) -> tuple[int, str] | No
     latents = interventions.encode(model, images)
     differences = []
     for i, label in enumerate(model.labels):
-        asked = np.arange(len(model.labels)) == i
+        mask = np.arange(len(model.labels)) == i
         first, last = (
-            interventions.decode(model, interventions.set_values(model, latents, np.where(asked, value, 0), asked))
+            interventions.decode(model, interventions.set_values(model, latents, np.where(mask, value, 0), mask))
             for value in (0, label.values - 1)
         )
         differences.append(np.abs(first - last).mean(axis=(1, 2, 3)))
