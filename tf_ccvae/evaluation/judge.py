@@ -141,7 +141,7 @@ def train(dataset: Dataset, seed: int = 0, epochs: int = EPOCHS) -> Judge:
     mask = tf.constant(value_mask(labels))
 
     @tf.function
-    def step(images: tf.Tensor, truth: tf.Tensor, factors_here: dict[str, tf.Tensor], blurred: tf.Tensor) -> tf.Tensor:
+    def step(images: tf.Tensor, truth: tf.Tensor, shown: dict[str, tf.Tensor], blurred: tf.Tensor) -> tf.Tensor:
         images = tf.cast(images, tf.float32) / 255.0
         images = tf.where(blurred[:, None, None, None], tf.nn.avg_pool2d(images, 3, 1, "SAME"), images)
         with tf.GradientTape() as tape:
@@ -150,7 +150,7 @@ def train(dataset: Dataset, seed: int = 0, epochs: int = EPOCHS) -> Judge:
             logits = tf.where(mask, logits, -1e9)
             entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(truth, 0), logits)
             loss = tf.reduce_mean(tf.reduce_sum(tf.where(truth != MISSING, entropy, 0.0), axis=1))
-            for name, target in factors_here.items():
+            for name, target in shown.items():
                 output = outputs[f"factor_{name}"]
                 if name in sizes:
                     part = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(target[:, 0], tf.int32), output)
@@ -169,9 +169,9 @@ def train(dataset: Dataset, seed: int = 0, epochs: int = EPOCHS) -> Judge:
         order = random.permutation(len(split))
         for start in range(0, per_epoch * BATCH, BATCH):
             rows = np.sort(order[start : start + BATCH])
-            factors_here = {name: tf.constant(x[rows], tf.float32) for name, x in factors.items()}
+            shown = {name: tf.constant(x[rows], tf.float32) for name, x in factors.items()}
             blurred = tf.constant(random.random(len(rows)) < 0.5)
-            step(tf.constant(split.images[rows]), tf.constant(values[rows]), factors_here, blurred)
+            step(tf.constant(split.images[rows]), tf.constant(values[rows]), shown, blurred)
     judge = Judge(network, labels, kinds, {})
     judge.about = {"seed": seed, "epochs": epochs, **accuracy(judge, dataset.test)}
     return judge

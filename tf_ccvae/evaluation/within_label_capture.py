@@ -109,7 +109,7 @@ def score(truth: np.ndarray, predicted: np.ndarray, categorical: bool, categorie
 
 
 def _predict(pipeline: Pipeline, latents: np.ndarray, seen: np.ndarray, neighbours: bool) -> np.ndarray:
-    """Predictions; those of nearest neighbours all categories having the same prior weight, as in the scores."""
+    """Predictions; those of nearest neighbours weigh every category alike, as the scores do."""
     if not neighbours:
         return pipeline.predict(latents)
     shares = pipeline.predict_proba(latents)
