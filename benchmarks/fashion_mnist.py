@@ -4,7 +4,7 @@ CCVAE and M2 are trained by `tf_ccvae.fit` with configs/fashion_mnist.yaml (but 
 labelled images and all others without labels, and keep the epoch with the best validation bound. The classifier alone
 is the same encoder and a softmax, trained by cross-entropy on the labelled images only, with the same optimizer, batch
 size and number of steps; it keeps the epoch with the best validation accuracy. The classifier of most labels also says
-how often class-conditional samples of the other two show the class that they were asked for. Runs are kept in `--runs`;
+how often class-conditional samples of the other two show the class that they should. Runs are kept in `--runs`;
 what is there is not run again, results are appended to results/fashion_mnist.jsonl, from which results/fashion_mnist.md
 and the figure of samples are made.
 """
@@ -118,9 +118,9 @@ def accuracy(right: np.ndarray) -> dict[str, float]:
 
 
 def samples(model: Any, per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Class-conditional samples, z ~ p(z | y), and the classes asked for: (n, height, width, channels) and (n,)."""
-    asked = np.repeat(np.arange(model.labels.values), per_class)
-    return interventions.generate(model, asked[:, None], seed).images, asked
+    """Class-conditional samples, z ~ p(z | y), and their classes: (n, height, width, channels) and (n,)."""
+    classes = np.repeat(np.arange(model.labels.values), per_class)
+    return interventions.generate(model, classes[:, None], seed).images, classes
 
 
 def measure(
@@ -138,12 +138,12 @@ def measure(
         for batch in evaluation_batches(dataset.test, measures.EVALUATION_BATCH)
     ]
     terms = measures.measure(trained, dataset.test)
-    images, asked = samples(trained, arguments.samples, arguments.seed)
+    images, classes = samples(trained, arguments.samples, arguments.seed)
     return {
         "accuracy": accuracy(np.concatenate(parts) == truth),
         "bound": terms["bound"],
         "error": terms["mean_absolute_error"],
-        "samples": float((predict(judge, images) == asked).mean()),
+        "samples": float((predict(judge, images) == classes).mean()),
         "best_epoch": run.state().best_epoch,
     }
 

@@ -54,7 +54,7 @@ def our_step(variant: str, labelled: bool, batch: int) -> Callable[[], int]:
 
     from tf_ccvae.labels import Labels
     from tf_ccvae.models.ccvae import CCVAE
-    from tf_ccvae.models.labelled_vae import pixels
+    from tf_ccvae.models.inference import pixels
     from tf_ccvae.training.optimizer import FusedAdam
 
     options: dict[str, Any] = dict(VARIANTS[variant])

@@ -12,7 +12,6 @@ from export.onnx import check, drop_unused_domains
 
 SMALLEST = 256  # numbers in a weight that is worth storing in float16,
 SHARE = 1 / 16  # and how many of the largest weight's; of the default encoder, 5 % of the file for a sixth of the error
-CALIBRATION = 256  # images that show the range of each activation
 LARGEST = float(np.finfo(np.float16).max)
 
 

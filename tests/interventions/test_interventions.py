@@ -88,7 +88,7 @@ def test_traverse_takes_along_what_the_end_excludes(model):
     incompatible = np.zeros((3, 3, 3, 3), np.float32)
     incompatible[0, 1, 2, 1] = incompatible[2, 1, 0, 1] = 1  # a on excludes class y of c
     model.label_distributions.incompatible.assign(incompatible)
-    model.set_label_prior(np.array([[0.5, 0.5, 0], [0.5, 0.5, 0], [0.1, 0.3, 0.6]]))
+    model.label_statistics.set_label_prior(np.array([[0.5, 0.5, 0], [0.5, 0.5, 0], [0.1, 0.3, 0.6]]))
     latents = posterior_of(model)
     assert (np.asarray(model.values_of(latents))[:, 2] == 1).all()  # the images are of class y
     moved = latents_of(interventions.traverse(model, IMAGES, "a", steps=3))
@@ -143,7 +143,7 @@ def test_generate_keeps_the_style_of_an_image(model):
 
 
 def test_unspecified_labels_are_drawn_at_their_rates_or_left_missing(model):
-    model.set_label_prior(np.array([[0.25, 0.75, 0], [0.9, 0.1, 0], [0.5, 0.3, 0.2]]))
+    model.label_statistics.set_label_prior(np.array([[0.25, 0.75, 0], [0.9, 0.1, 0], [0.5, 0.3, 0.2]]))
     values = values_by_name.choose_values(model, {"b": 1}, 20_000, seed=0)
     assert (values[:, 1] == 1).all()
     assert values[:, 0].mean() == pytest.approx(0.75, abs=0.015)  # standard error 0.003

@@ -74,7 +74,7 @@ def test_m2_bound_with_every_label_known_is_that_of_the_paper():
 
 def test_m2_sums_out_missing_labels_exactly_where_that_is_possible():
     model = small(M2, MIXED)
-    model.set_label_prior(np.array([[0.3, 0.7, 0], [0.2, 0.3, 0.5]]))
+    model.label_statistics.set_label_prior(np.array([[0.3, 0.7, 0], [0.2, 0.3, 0.5]]))
     batch = batch_of(MIXED, observed=-1.0)
     noise = model.noise(6, "exact", 0, 0)
     bound = model.assess(batch, noise, "exact").terms.bound

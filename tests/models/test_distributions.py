@@ -1,4 +1,4 @@
-"""The Keras layers of `tf_ccvae.models.distributions` against closed forms."""
+"""The Keras layers of distributions against closed forms."""
 
 import keras
 import numpy as np
@@ -10,6 +10,8 @@ from tf_ccvae.models.conditional_prior import LabelDistributions
 from tf_ccvae.models.label_statistics import observed_frequencies
 from tf_ccvae.models.likelihood import LIKELIHOODS, Likelihood
 from tf_ccvae.models.posterior import PosteriorHead
+from tf_ccvae.objective.classifier import label_logits, masked
+from tf_ccvae.objective.label_model import NEVER
 
 MIXED = Labels((Label("glasses"), Label("colour", ("red", "green", "blue")), Label("smile", latents=2)))
 
@@ -64,7 +66,7 @@ def test_every_layer_computes_in_float32_whatever_the_policy(policy):
     assert posterior.loc.dtype == posterior.scale.dtype == tf.float32
     labels = built(LabelDistributions(MIXED))
     assert labels.prior.dtype == labels.kernel.dtype == labels.bias.dtype == tf.float32
-    assert labels(tf.ones([2, 4], low.dtype)).dtype == tf.float32
+    assert label_logits(tf.ones([2, 4]), labels.label_model()).dtype == tf.float32
     for kind in LIKELIHOODS:
         likelihood = built(Likelihood(kind))(tf.ones([2, 3, 3, 1], low.dtype))
         assert likelihood.log_prob(tf.zeros([2, 3, 3, 1])).dtype == tf.float32
@@ -104,18 +106,18 @@ def test_classifier_of_a_label_sees_its_own_latents_alone():
     layer.free_kernel.assign(random.normal(size=(4, 2)))
     layer.free_bias.assign(random.normal(size=(3, 2)))
     latents = random.normal(size=(5, 4)).astype(np.float32)
-    logits = layer(latents).numpy()
+    logits = masked(label_logits(latents, layer.label_model()), MIXED).numpy()
     kernel, bias = layer.kernel.numpy(), layer.bias.numpy()
     for i, (own, values) in enumerate([([0], 2), ([1], 3), ([2, 3], 2)]):
         expected = latents[:, own] @ kernel[own, :values] + bias[i, :values]
         np.testing.assert_allclose(logits[:, i, :values], expected, rtol=1e-5, atol=1e-6)
-        assert np.all(logits[:, i, values:] == -np.inf)
+        assert np.all(logits[:, i, values:] == NEVER)
 
 
 def test_new_classifier_favours_the_value_in_whose_prior_the_latents_are():
     layer = built(LabelDistributions(MIXED))
     first, last = layer.prior.loc[0], tf.stack([layer.prior.loc[v, j] for j, v in enumerate([1, 2, 1, 1])])
-    scores = layer(tf.stack([first, last])).numpy()
+    scores = masked(label_logits(tf.stack([first, last]), layer.label_model()), MIXED).numpy()
     np.testing.assert_array_equal(scores.argmax(axis=2), [[0, 0, 0], [1, 2, 1]])
 
 

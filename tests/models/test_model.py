@@ -69,7 +69,7 @@ def test_config_and_docstring_name_every_argument_of_the_constructor(kind):
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_saved_model_needs_no_data_and_computes_the_same(tmp_path, dtype):
     model = small_model(dtype=dtype)
-    model.set_label_prior(np.array([[0.3, 0.7, 0], [0.2, 0.3, 0.5], [0.9, 0.1, 0], [0.1, 0.1, 0.8]]))
+    model.label_statistics.set_label_prior(np.array([[0.3, 0.7, 0], [0.2, 0.3, 0.5], [0.9, 0.1, 0], [0.1, 0.1, 0.8]]))
     model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
     run_directory.Run(tmp_path).save_model(model)
     loaded = keras.models.load_model(tmp_path / "model.keras")

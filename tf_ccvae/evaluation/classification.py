@@ -16,17 +16,16 @@ References:
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from tf_ccvae.evaluation.context import Context
 from tf_ccvae.evaluation.intervals import combine
 from tf_ccvae.labels import MISSING, Labels
+from tf_ccvae.support.files import JsonObject
 
 BINS = 15
 DRAWS = 200
-MEASURES = ("accuracy", "balanced_accuracy", "auroc", "average_precision", "calibration_error")
 
 
 def accuracy(truth: np.ndarray, probabilities: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -35,7 +34,7 @@ def accuracy(truth: np.ndarray, probabilities: np.ndarray, times: np.ndarray) ->
 
 
 def balanced_accuracy(truth: np.ndarray, probabilities: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Mean over the values that occur of the share of their examples that are found."""
+    """Mean over the values that occur of the share of their examples that are predicted so."""
     right = probabilities.argmax(1) == truth
     of_value = truth[:, None] == np.unique(truth)
     return _mean(_ratio(times @ (of_value & right[:, None]), times @ of_value))
@@ -62,8 +61,8 @@ def average_precision(truth: np.ndarray, probabilities: np.ndarray, times: np.nd
     """
 
     def area(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
-        found, wrong = (part[:, ::-1].cumsum(1)[:, ::-1] for part in (positive, negative))
-        precision = np.nan_to_num(_ratio(found, found + wrong))
+        hits, wrong = (part[:, ::-1].cumsum(1)[:, ::-1] for part in (positive, negative))
+        precision = np.nan_to_num(_ratio(hits, hits + wrong))
         both = (positive.sum(1) > 0) & (negative.sum(1) > 0)
         return np.where(both, _ratio((positive * precision).sum(1), positive.sum(1)), np.nan)
 
@@ -84,15 +83,15 @@ Area = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def _against_rest(area: Area, truth: np.ndarray, probabilities: np.ndarray, times: np.ndarray) -> np.ndarray:
     """The mean of an area over values; it takes how often positive and negative examples have each score, ascending."""
     values = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
-    found = []
+    areas = []
     for value in values:
         order = np.argsort(probabilities[:, value], kind="stable")
         scores = probabilities[order, value]
         starts = np.flatnonzero(np.diff(scores, prepend=scores[:1] - 1))  # of examples with one score
         positive = truth[order] == value
         counts = (np.add.reduceat(times[:, order] * part, starts, axis=1) for part in (positive, ~positive))
-        found.append(area(*counts))
-    return _mean(np.stack(found, axis=1))
+        areas.append(area(*counts))
+    return _mean(np.stack(areas, axis=1))
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -105,7 +104,16 @@ def _mean(columns: np.ndarray) -> np.ndarray:
     return _ratio(np.nansum(columns, axis=1), np.isfinite(columns).sum(1))
 
 
-def from_arrays(truth: np.ndarray, probabilities: np.ndarray, labels: Labels, seed: int = 0) -> dict[str, Any]:
+MEASURES = {
+    "accuracy": accuracy,
+    "balanced_accuracy": balanced_accuracy,
+    "auroc": auroc,
+    "average_precision": average_precision,
+    "calibration_error": calibration_error,
+}
+
+
+def from_arrays(truth: np.ndarray, probabilities: np.ndarray, labels: Labels, seed: int = 0) -> JsonObject:
     """All five measures over labels, with intervals.
 
     Args:
@@ -121,17 +129,17 @@ def from_arrays(truth: np.ndarray, probabilities: np.ndarray, labels: Labels, se
     drawn = np.random.default_rng(seed).multinomial(examples, np.full(examples, 1 / examples), DRAWS)
     times = np.vstack([np.ones(examples), drawn])  # the first row is the sample itself
     result = {}
-    for name in MEASURES:
+    for name, score in MEASURES.items():
         table = np.full((len(times), len(labels)), np.nan)
         for i, label in enumerate(labels):
-            known = truth[:, i] != MISSING
-            if known.any():
-                table[:, i] = globals()[name](truth[known, i], probabilities[known, i, : label.values], times[:, known])
+            rows = truth[:, i] != MISSING
+            if rows.any():
+                table[:, i] = score(truth[rows, i], probabilities[rows, i, : label.values], times[:, rows])
         result[name] = combine(table[0], table[1:], labels.names)
     return result
 
 
-def measure(context: Context) -> dict[str, Any]:
+def measure(context: Context) -> JsonObject:
     """All five measures of q(y|x) as `exact`, and of q(y|z) as `posterior_mean` for a model that has it."""
     result = {"exact": from_arrays(context.truth, context.probabilities, context.labels, context.seed)}
     points = context.model.values_table(context.latents)

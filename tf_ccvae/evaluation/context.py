@@ -108,8 +108,8 @@ class Context:
     @functools.cached_property
     def generated(self) -> Generated:
         """New images with labels from p(y)."""
-        asked = values_by_name.choose_values(self.model, {}, self.count, self.seed)
-        return interventions.generate(self.model, asked, self.seed)
+        values = values_by_name.choose_values(self.model, {}, self.count, self.seed)
+        return interventions.generate(self.model, values, self.seed)
 
     @property
     def label_factors(self) -> Mapping[str, tuple[int, Sequence[str]]]:

@@ -1,4 +1,4 @@
-"""Are generated images varied and like real ones, and do they show the labels that were asked for?
+"""Are generated images varied and like real ones, and do they show the labels that they should?
 
 frechet: Fréchet distance |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) between Gaussians fitted to the judge's features
 of
@@ -6,14 +6,12 @@ of
   floor that a sample of this size can reach.
 diversity: mean distance of two generated images that have the label, in the judge's features and in pixels (root mean
   square), divided by that of two real ones. About 1 is as varied as real images.
-agreement: share of asked labels that the judge sees. In [0, 1]; higher is better.
+agreement: share of the labels of generated images that the judge sees in them. In [0, 1]; higher is better.
 
 References:
   Heusel et al., "GANs trained by a two time-scale update rule", NeurIPS 2017 (Fréchet distance; with Inception features
   there).
 """
-
-from typing import Any
 
 import numpy as np
 from scipy.spatial.distance import pdist
@@ -21,6 +19,7 @@ from scipy.spatial.distance import pdist
 from tf_ccvae.evaluation.context import Context
 from tf_ccvae.evaluation.intervals import label_means
 from tf_ccvae.labels import MISSING, Labels
+from tf_ccvae.support.files import JsonObject
 
 FEWEST_REAL = 4  # real images, below which distances are left out
 DISTANCES = ("frechet", "frechet_real", "diversity_features", "diversity_pixels")
@@ -48,7 +47,7 @@ def mean_distance(points: np.ndarray) -> float:
 
 def from_arrays(
     labels: Labels,
-    asked: np.ndarray,
+    targets: np.ndarray,
     generated: np.ndarray,
     generated_features: np.ndarray,
     seen: np.ndarray,
@@ -56,12 +55,12 @@ def from_arrays(
     real: np.ndarray,
     real_features: np.ndarray,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Fréchet distances, diversity and agreement, overall and per label (its highest value, 'on' if it is binary).
 
     Args:
       labels: what the labels are.
-      asked: values that the generated images were to have, integer (m, labels), `MISSING` where none was asked for.
+      targets: values that the generated images were to have, integer (m, labels), `MISSING` where any will do.
       generated: images (m, height, width, channels) in [0, 1].
       generated_features: the judge's features of them, (m, features).
       seen: values that the judge sees in them, integer (m, labels).
@@ -73,13 +72,13 @@ def from_arrays(
     With fewer than 4 real images there is no distance of their two halves; then `reason` says so, and only the
     agreement is measured.
     """
-    agreement = label_means((seen == asked).astype(float), asked != MISSING, labels.names, seed)
+    agreement = label_means((seen == targets).astype(float), targets != MISSING, labels.names, seed)
     if len(real) < FEWEST_REAL:
         reason = f"distances need at least {FEWEST_REAL} real images, there are {len(real)}"
         return {**dict.fromkeys(DISTANCES), "agreement": agreement, "labels": {}, "reason": reason}
     order = np.random.default_rng(seed).permutation(len(real))
     halves = real_features[order[: len(order) // 2]], real_features[order[len(order) // 2 :]]
-    result: dict[str, Any] = {
+    result: JsonObject = {
         "frechet": frechet(generated_features, real_features),
         "frechet_real": frechet(*halves),
         "agreement": agreement,
@@ -88,7 +87,7 @@ def from_arrays(
         "labels": {},
     }
     for i, label in enumerate(labels):
-        of, there = (np.flatnonzero(x[:, i] == label.values - 1) for x in (asked, truth))
+        of, there = (np.flatnonzero(x[:, i] == label.values - 1) for x in (targets, truth))
         if min(len(of), len(there)) >= FEWEST:
             result["labels"][label.name] = {
                 "frechet": frechet(generated_features[of], real_features[there]),
@@ -98,11 +97,11 @@ def from_arrays(
     return result
 
 
-def measure(context: Context) -> dict[str, Any]:
+def measure(context: Context) -> JsonObject:
     """Distances, diversity and agreement, as `generation`."""
-    images, asked, _ = context.generated
+    images, targets, _ = context.generated
     judge = context.judge
     seen = judge.features(images), judge.values(images)
     real = context.images, judge.features(context.images)
-    result = from_arrays(context.labels, asked, images, *seen, context.truth, *real, context.seed)
+    result = from_arrays(context.labels, targets, images, *seen, context.truth, *real, context.seed)
     return {"generation": result}

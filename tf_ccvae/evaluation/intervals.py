@@ -5,9 +5,10 @@ References:
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
+
+from tf_ccvae.support.files import JsonObject
 
 DRAWS = 1000
 LEVELS = (2.5, 97.5)
@@ -21,7 +22,7 @@ def interval(mean: float, draws: np.ndarray) -> dict[str, float | None]:
 
 def label_means(
     values: np.ndarray, counted: np.ndarray, names: Sequence[str], seed: int = 0, draws: int = DRAWS
-) -> dict[str, Any]:
+) -> JsonObject:
     """Means per label and their mean over labels, with intervals from the same resampled examples.
 
     Args:
@@ -44,14 +45,14 @@ def label_means(
     return combine(means[0], means[1:], names)
 
 
-def combine(means: np.ndarray, draws: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+def combine(means: np.ndarray, draws: np.ndarray, names: Sequence[str]) -> JsonObject:
     """Means (labels,) and their bootstrap draws (draws, labels) as a result; labels without a mean are left out."""
     there = np.flatnonzero(np.isfinite(means))
     if not len(there):
         return {"mean": None, "low": None, "high": None, "labels": {}}
     draws = draws[:, there]
-    known = np.isfinite(draws)
-    over_labels = np.where(known, draws, 0).sum(1) / np.maximum(known.sum(1), 1)
+    finite = np.isfinite(draws)
+    over_labels = np.where(finite, draws, 0).sum(1) / np.maximum(finite.sum(1), 1)
     return {
         **interval(means[there].mean(), over_labels),
         "labels": {names[int(i)]: interval(means[i], draws[:, k]) for k, i in enumerate(there)},

@@ -14,7 +14,7 @@ matrix: mean change of the judge's probability of a column's value when a row's 
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from tf_ccvae.evaluation.intervals import label_means
 from tf_ccvae.evaluation.judge import Judge
 from tf_ccvae.labels import MISSING, Labels
 from tf_ccvae.models.labelled_vae import LabelledVAE
+from tf_ccvae.support.files import JsonObject
 
 
 class Edits(NamedTuple):
@@ -75,8 +76,8 @@ def edit_probabilities(
       value: of the label.
       mode: how labels are set.
     """
-    asked = np.arange(len(model.labels)) == label
-    edited = interventions.set_values(model, latents, np.where(asked, value, MISSING), asked, mode)
+    mask = np.arange(len(model.labels)) == label
+    edited = interventions.set_values(model, latents, np.where(mask, value, MISSING), mask, mode)
     return judge.probabilities(interventions.decode(model, edited))
 
 
@@ -88,7 +89,7 @@ def from_arrays(
     edits: Edits,
     incompatible: np.ndarray,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Success, selectivity and the matrix, from the judge's probabilities.
 
     Args:
@@ -118,7 +119,7 @@ def from_arrays(
     related = incompatible.any(axis=(1, 3))
     changed = changes.astype(float)
 
-    def over_others(pairs: np.ndarray) -> dict[str, Any]:
+    def over_others(pairs: np.ndarray) -> JsonObject:
         per_edit = np.einsum("nivj,ij->niv", excess, pairs) / np.maximum(pairs.sum(1), 1)[None, :, None]
         with np.errstate(invalid="ignore", divide="ignore"):
             change = np.where(changed.sum(-1) > 0, (changed * per_edit).sum(-1) / changed.sum(-1), 0.0)
@@ -136,14 +137,14 @@ def from_arrays(
 
 def cells(labels: Labels) -> list[tuple[int, int, str]]:
     """Rows and columns of the matrix: (label, value, name), one per binary label and one per class of the others."""
-    found = []
+    parts = []
     for i, label in enumerate(labels):
         names = enumerate(label.classes) if label.classes else [(1, "")]
-        found += [(i, v, f"{label.name}{'=' if name else ''}{name}") for v, name in names]
-    return found
+        parts += [(i, v, f"{label.name}{'=' if name else ''}{name}") for v, name in names]
+    return parts
 
 
-def matrix(labels: Labels, rebuilt: np.ndarray, mean: np.ndarray) -> dict[str, Any]:
+def matrix(labels: Labels, rebuilt: np.ndarray, mean: np.ndarray) -> JsonObject:
     """`names` of rows and columns and `values` (rows, columns)."""
     places = cells(labels)
     values = np.zeros((len(places), len(places)))
@@ -155,7 +156,7 @@ def matrix(labels: Labels, rebuilt: np.ndarray, mean: np.ndarray) -> dict[str, A
     return {"names": [name for *_, name in places], "values": values.round(5).tolist()}
 
 
-def measure(context: Context) -> dict[str, Any]:
+def measure(context: Context) -> JsonObject:
     """`set_success`, `selectivity` and `intervention_matrix`."""
 
     def edited(label: int, value: int) -> np.ndarray:

@@ -9,7 +9,6 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -18,7 +17,7 @@ import tensorflow as tf
 from tf_ccvae.data.dataset import Dataset, Split
 from tf_ccvae.labels import MISSING, Labels, value_mask
 from tf_ccvae.support import keras_files
-from tf_ccvae.support.files import write_json
+from tf_ccvae.support.files import JsonObject, write_json
 
 EPOCHS = 5
 BATCH = 64
@@ -42,7 +41,7 @@ class Judge:
         network: keras.Model,
         labels: Labels,
         factors: Mapping[str, tuple[str, ...] | None],
-        about: Mapping[str, Any],
+        about: JsonObject,
     ):
         self.network = network
         self.labels = labels
@@ -142,7 +141,7 @@ def train(dataset: Dataset, seed: int = 0, epochs: int = EPOCHS) -> Judge:
     mask = tf.constant(value_mask(labels))
 
     @tf.function
-    def step(images: tf.Tensor, truth: tf.Tensor, known: dict[str, tf.Tensor], blurred: tf.Tensor) -> tf.Tensor:
+    def step(images: tf.Tensor, truth: tf.Tensor, shown: dict[str, tf.Tensor], blurred: tf.Tensor) -> tf.Tensor:
         images = tf.cast(images, tf.float32) / 255.0
         images = tf.where(blurred[:, None, None, None], tf.nn.avg_pool2d(images, 3, 1, "SAME"), images)
         with tf.GradientTape() as tape:
@@ -151,7 +150,7 @@ def train(dataset: Dataset, seed: int = 0, epochs: int = EPOCHS) -> Judge:
             logits = tf.where(mask, logits, -1e9)
             entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(truth, 0), logits)
             loss = tf.reduce_mean(tf.reduce_sum(tf.where(truth != MISSING, entropy, 0.0), axis=1))
-            for name, target in known.items():
+            for name, target in shown.items():
                 output = outputs[f"factor_{name}"]
                 if name in sizes:
                     part = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(target[:, 0], tf.int32), output)
@@ -164,30 +163,33 @@ def train(dataset: Dataset, seed: int = 0, epochs: int = EPOCHS) -> Judge:
         optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
         return loss
 
+    # By hand, for Keras's `fit` rounds differently and takes longer: docs/speed.md has both measured.
     random = np.random.default_rng(seed)
     for _ in range(epochs):
         order = random.permutation(len(split))
         for start in range(0, per_epoch * BATCH, BATCH):
             rows = np.sort(order[start : start + BATCH])
-            known = {name: tf.constant(x[rows], tf.float32) for name, x in factors.items()}
+            shown = {name: tf.constant(x[rows], tf.float32) for name, x in factors.items()}
             blurred = tf.constant(random.random(len(rows)) < 0.5)
-            step(tf.constant(split.images[rows]), tf.constant(values[rows]), known, blurred)
+            step(tf.constant(split.images[rows]), tf.constant(values[rows]), shown, blurred)
     judge = Judge(network, labels, kinds, {})
     judge.about = {"seed": seed, "epochs": epochs, **accuracy(judge, dataset.test)}
     return judge
 
 
-def accuracy(judge: Judge, split: Split) -> dict[str, Any]:
+def accuracy(judge: Judge, split: Split) -> JsonObject:
     """How well the judge reads real images: accuracy over all known labels, per label, and per factor.
 
     A categorical factor has accuracy, a continuous one R^2 over its components where it is known.
     """
     right = judge.values(split.images) == split.labels
-    known = split.observed
-    result: dict[str, Any] = {
-        "accuracy": float(right[known].mean()) if known.any() else None,
+    observed = split.observed
+    result: JsonObject = {
+        "accuracy": float(right[observed].mean()) if observed.any() else None,
         "labels": {
-            name: float(right[known[:, i], i].mean()) for i, name in enumerate(judge.labels.names) if known[:, i].any()
+            name: float(right[observed[:, i], i].mean())
+            for i, name in enumerate(judge.labels.names)
+            if observed[:, i].any()
         },
         "factors": {},
     }

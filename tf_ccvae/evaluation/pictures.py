@@ -26,9 +26,9 @@ def of(context: Context) -> dict[str, Sheet]:
     if not count:
         return {}
     pairs = np.stack([context.images[:count].astype(np.float32) / 255, context.rebuilt[:count]])
-    made = context.generated.images
-    fits = len(made) >= 2 * ACROSS
-    samples = made[: 2 * ACROSS].reshape(2, ACROSS, *context.model.image_shape) if fits else made[None]
+    images = context.generated.images
+    fits = len(images) >= 2 * ACROSS
+    samples = images[: 2 * ACROSS].reshape(2, ACROSS, *context.model.image_shape) if fits else images[None]
     sheets = {"reconstructions": Sheet(pairs, ("image", "reconstruction")), "samples": Sheet(samples)}
     for name, sheet in (("edits", edits(context)), ("variations", variations(context))):
         if sheet is not None:

@@ -9,8 +9,6 @@ References:
   Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004.
 """
 
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 
@@ -19,6 +17,7 @@ from tf_ccvae.evaluation.context import Context
 from tf_ccvae.evaluation.intervals import label_means
 from tf_ccvae.models.counting import TERMS
 from tf_ccvae.models.labelled_vae import LabelledVAE
+from tf_ccvae.support.files import JsonObject
 from tf_ccvae.training import measures
 
 MEASURES = ("mean_absolute_error", "psnr", "ssim")
@@ -39,7 +38,7 @@ def per_image(images: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
     return np.stack([error, -10 * np.log10(np.maximum(square, 1e-12)), np.concatenate(similar)], axis=1)
 
 
-def from_arrays(model: LabelledVAE, split: Split, rebuilt: np.ndarray, seed: int = 0) -> dict[str, Any]:
+def from_arrays(model: LabelledVAE, split: Split, rebuilt: np.ndarray, seed: int = 0) -> JsonObject:
     """Image measures with intervals, and the means of the bound's terms over the split, counted exactly."""
     values = per_image(np.asarray(split.images), rebuilt)
     summary = label_means(values, np.ones_like(values), MEASURES, seed)["labels"]
@@ -47,6 +46,6 @@ def from_arrays(model: LabelledVAE, split: Split, rebuilt: np.ndarray, seed: int
     return {**summary, "terms": {name: measured[name] for name in TERMS}}
 
 
-def measure(context: Context) -> dict[str, Any]:
+def measure(context: Context) -> JsonObject:
     """Image measures and terms of the bound, as `reconstruction`."""
     return {"reconstruction": from_arrays(context.model, context.part, context.rebuilt, context.seed)}

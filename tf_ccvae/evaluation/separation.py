@@ -13,8 +13,6 @@ References:
   Chen et al., "Isolating sources of disentanglement in VAEs", NeurIPS 2018 (the gap).
 """
 
-from typing import Any
-
 import numpy as np
 from sklearn.feature_selection import mutual_info_classif
 from sklearn.linear_model import LogisticRegression
@@ -25,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 from tf_ccvae.evaluation.context import Context
 from tf_ccvae.labels import MISSING, Labels
+from tf_ccvae.support.files import JsonObject
 
 NEIGHBOURS = 3
 FOLDS = 5
@@ -40,10 +39,10 @@ def mutual_information(latents: np.ndarray, truth: np.ndarray, seed: int = 0) ->
     """
     result = np.full((latents.shape[1], truth.shape[1]), np.nan)
     for j, column in enumerate(truth.T):
-        known = column != MISSING
-        if _varies(column[known], NEIGHBOURS + 1):
+        rows = column != MISSING
+        if _varies(column[rows], NEIGHBOURS + 1):
             result[:, j] = mutual_info_classif(
-                latents[known], column[known], discrete_features=False, n_neighbors=NEIGHBOURS, random_state=seed
+                latents[rows], column[rows], discrete_features=False, n_neighbors=NEIGHBOURS, random_state=seed
             )
     return result
 
@@ -71,7 +70,7 @@ def probe(style: np.ndarray, values: np.ndarray, seed: int = 0) -> float:
 
 def from_arrays(
     characteristic: np.ndarray, style: np.ndarray, truth: np.ndarray, labels: Labels, seed: int = 0
-) -> dict[str, Any]:
+) -> JsonObject:
     """The matrix of mutual information, the gap and the style probe.
 
     Args:
@@ -105,7 +104,7 @@ def from_arrays(
     }
 
 
-def measure(context: Context) -> dict[str, Any]:
+def measure(context: Context) -> JsonObject:
     """The matrix, the gap and the style probe, as `separation`."""
     arrays = (context.characteristic, context.style, context.truth)
     return {"separation": from_arrays(*arrays, context.labels, context.seed)}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tf_ccvae.evaluation import (
     classification,
@@ -16,9 +16,10 @@ from tf_ccvae.evaluation import (
 )
 from tf_ccvae.evaluation.context import Context
 from tf_ccvae.evaluation.pictures import Sheet
+from tf_ccvae.support.files import Json, JsonObject
 
-NOTHING: dict[str, Any] = {"mean": None, "low": None, "high": None, "labels": {}}
-MEASURES: tuple[tuple[str, tuple[str, ...], Callable[[Context], dict[str, Any]]], ...] = (
+NOTHING: JsonObject = {"mean": None, "low": None, "high": None, "labels": {}}
+MEASURES: tuple[tuple[str, tuple[str, ...], Callable[[Context], JsonObject]], ...] = (
     # what a user reads, the parts of the results, the function
     ("reconstructions", ("reconstruction",), reconstruction.measure),
     ("labels", ("classification",), classification.measure),
@@ -34,7 +35,7 @@ MEASURES: tuple[tuple[str, tuple[str, ...], Callable[[Context], dict[str, Any]]]
 class Evaluation(NamedTuple):
     """`results` for evaluation.json, and the sheets of `pictures` by name."""
 
-    results: dict[str, Any]
+    results: JsonObject
     pictures: dict[str, Sheet]
 
 
@@ -45,7 +46,7 @@ def evaluate(context: Context, report: Callable[[str], None] = lambda what: None
       context: what to measure.
       report: called with what comes next.
     """
-    results: dict[str, Any] = {
+    results: JsonObject = {
         "split": context.split,
         "examples": len(context.part),
         "seed": context.seed,
@@ -65,13 +66,13 @@ def evaluate(context: Context, report: Callable[[str], None] = lambda what: None
     if failed:
         results["not_measured"] = failed
     report("pictures")
-    return Evaluation(known(results), pictures.of(context))
+    return Evaluation({key: finite(value) for key, value in results.items()}, pictures.of(context))
 
 
-def known(content: Any) -> Any:
+def finite(content: Json) -> Json:
     """The same with None in place of numbers that are not finite, which JSON does not have."""
     if isinstance(content, dict):
-        return {key: known(value) for key, value in content.items()}
+        return {key: finite(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [known(value) for value in content]
+        return [finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content

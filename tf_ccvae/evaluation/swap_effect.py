@@ -9,8 +9,6 @@ kept: share of the recipient's other labels that the judge still finds; labels w
 swap_success: mean over swaps of arrived times the share kept. All in [0, 1]; higher is better.
 """
 
-from typing import Any
-
 import numpy as np
 
 from tf_ccvae import interventions
@@ -19,6 +17,7 @@ from tf_ccvae.evaluation.intervals import label_means
 from tf_ccvae.evaluation.judge import Judge
 from tf_ccvae.labels import MISSING, Labels
 from tf_ccvae.models.labelled_vae import LabelledVAE
+from tf_ccvae.support.files import JsonObject
 
 
 def choose_donors(truth: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -41,15 +40,15 @@ def swapped_values(model: LabelledVAE, latents: np.ndarray, donors: np.ndarray, 
     for i in range(count):
         rows = np.flatnonzero(donors[i] >= 0)
         if len(rows):
-            asked = np.arange(count) == i
-            swapped = interventions.swap_values(model, latents[rows], latents[donors[i, rows]], asked)
+            mask = np.arange(count) == i
+            swapped = interventions.swap_values(model, latents[rows], latents[donors[i, rows]], mask)
             seen[rows, i] = judge.values(interventions.decode(model, swapped))
     return seen
 
 
 def from_arrays(
     labels: Labels, truth: np.ndarray, donors: np.ndarray, seen: np.ndarray, incompatible: np.ndarray, seed: int = 0
-) -> dict[str, Any]:
+) -> JsonObject:
     """`swap_success`, `arrived` and `kept`, with intervals.
 
     Args:
@@ -79,7 +78,7 @@ def from_arrays(
     }
 
 
-def measure(context: Context) -> dict[str, Any]:
+def measure(context: Context) -> JsonObject:
     """`swap_success`, and as `swap` its two parts."""
     donors = choose_donors(context.truth, context.seed)
     seen = swapped_values(context.model, context.latents, donors, context.judge)

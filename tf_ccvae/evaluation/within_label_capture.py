@@ -16,14 +16,14 @@ themselves and were given a donor's characteristic, and its reading is scored ag
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tf_ccvae import interventions
@@ -31,6 +31,7 @@ from tf_ccvae.evaluation.context import Context
 from tf_ccvae.evaluation.intervals import combine
 from tf_ccvae.evaluation.judge import Judge
 from tf_ccvae.models.labelled_vae import LabelledVAE
+from tf_ccvae.support.files import JsonObject
 
 NEIGHBOURS = 15
 FOLDS = 5
@@ -42,8 +43,8 @@ FEWEST_OF_CATEGORY = 8  # examples of a category, below which they are left out
 
 def categorical_score(truth: np.ndarray, predicted: np.ndarray, categories: int) -> float:
     """(balanced accuracy - 1 / categories) / (1 - 1 / categories), at most 1; 0 is chance."""
-    found = np.mean([(predicted[truth == k] == k).mean() for k in np.unique(truth)])
-    return float((found - 1 / categories) / (1 - 1 / categories))
+    right = np.mean([(predicted[truth == k] == k).mean() for k in np.unique(truth)])
+    return float((right - 1 / categories) / (1 - 1 / categories))
 
 
 def continuous_score(truth: np.ndarray, predicted: np.ndarray) -> float:
@@ -101,14 +102,14 @@ def better(truth: np.ndarray, guesses: Sequence[np.ndarray], categorical: bool, 
 
 
 def score(truth: np.ndarray, predicted: np.ndarray, categorical: bool, categories: int = 0) -> float:
-    """`categorical_score`, of the categories in `truth` unless their number is given, or `continuous_score`."""
+    """`categorical_score`, of the categories in `truth` unless their number is passed, or `continuous_score`."""
     if categorical:
         return categorical_score(truth, predicted, categories or len(np.unique(truth)))
     return continuous_score(truth, predicted)
 
 
-def _predict(pipeline: Any, latents: np.ndarray, seen: np.ndarray, neighbours: bool) -> np.ndarray:
-    """Predictions; those of nearest neighbours with every category given the same prior weight, as scores ask."""
+def _predict(pipeline: Pipeline, latents: np.ndarray, seen: np.ndarray, neighbours: bool) -> np.ndarray:
+    """Predictions; those of nearest neighbours weigh every category alike, as the scores do."""
     if not neighbours:
         return pipeline.predict(latents)
     shares = pipeline.predict_proba(latents)
@@ -142,11 +143,11 @@ class _Label(NamedTuple):
     """A label's scores by factor, and bootstrap draws of their mean."""
 
     name: str
-    factors: dict[str, Any]
+    factors: JsonObject
     draws: np.ndarray
 
 
-def _summary(labels: list[_Label], score: str, more: tuple[str, ...] = ()) -> dict[str, Any]:
+def _summary(labels: list[_Label], score: str, more: tuple[str, ...] = ()) -> JsonObject:
     """Means over factors of the score, with intervals, and of `more` without them; per label and over labels."""
 
     def mean(label: _Label, key: str) -> float:
@@ -169,7 +170,7 @@ def from_arrays(
     slices: Mapping[str, slice],
     columns: Mapping[str, int],
     seed: int = 0,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Capture per label from characteristic latents, style latents and the label alone.
 
     Args:
@@ -192,7 +193,7 @@ def from_arrays(
         rows = np.flatnonzero(truth[:, columns[name]] == value)
         nothing = np.zeros((len(truth), 0))
         sources = {"characteristic": characteristic[:, slices[name]], "style": style, "label_alone": nothing}
-        found: dict[str, Any] = {}
+        entries: JsonObject = {}
         sampled, draws = [], {}
         for factor in belonging:
             values = np.asarray(factors[factor])
@@ -201,7 +202,7 @@ def from_arrays(
             if not len(kept):
                 continue
             target = values[kept] if categorical else values[kept].reshape(len(kept), -1).astype(np.float64)
-            entry: dict[str, Any] = {"kind": "categorical" if categorical else "continuous", "examples": len(kept)}
+            entry: JsonObject = {"kind": "categorical" if categorical else "continuous", "examples": len(kept)}
             fold = folds(target, categorical, seed)
             for source, latents in sources.items():
                 guesses = [predictions(latents[kept], target, categorical, linear, fold) for linear in (False, True)]
@@ -211,9 +212,9 @@ def from_arrays(
                     if source != "label_alone":
                         entry[f"{source}_{predictor}"] = score(target, one, categorical)
             sampled.append(draws["characteristic"])
-            found[factor] = entry
-        if found:
-            labels.append(_Label(name, found, np.mean(sampled, axis=0)))
+            entries[factor] = entry
+        if entries:
+            labels.append(_Label(name, entries, np.mean(sampled, axis=0)))
     return _summary(labels, "characteristic", ("style", "label_alone"))
 
 
@@ -225,7 +226,7 @@ def after_swap(
     factors: Mapping[str, np.ndarray],
     label_factors: Mapping[str, tuple[int, Sequence[str]]],
     seed: int = 0,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Whether the donor's own variant arrives, among pairs that both have the label.
 
     Returns:
@@ -243,10 +244,10 @@ def after_swap(
         if len(rows) < FEWEST:
             continue
         donors = random.permutation(rows)
-        asked = np.arange(len(model.labels)) == index
-        swapped = interventions.decode(model, interventions.swap_values(model, latents[rows], latents[donors], asked))
+        mask = np.arange(len(model.labels)) == index
+        swapped = interventions.decode(model, interventions.swap_values(model, latents[rows], latents[donors], mask))
         rebuilt = interventions.decode(model, latents[donors])
-        found, sampled = {}, []
+        entries, sampled = {}, []
         for factor in belonging:
             values = np.asarray(factors[factor])
             categorical = np.issubdtype(values.dtype, np.integer)
@@ -255,7 +256,7 @@ def after_swap(
                 continue
             there = np.isin(donors, kept)
             seen, ceiling = (judge.factor(pictures[there], factor) for pictures in (swapped, rebuilt))
-            entry: dict[str, Any] = {}
+            entry: JsonObject = {}
             for key, reading, of in (
                 ("donor", seen, donors),
                 ("recipient", seen, rows),
@@ -267,17 +268,17 @@ def after_swap(
                     reading = present[reading[:, present].argmax(1)]
                 else:
                     target = target.reshape(len(target), -1).astype(np.float64)
-                known = np.isin(target, np.unique(values[kept])) if categorical else np.isfinite(target).all(1)
-                entry[key], entry_draws = _scored(target[known], reading[known], categorical, seed)
+                rated = np.isin(target, np.unique(values[kept])) if categorical else np.isfinite(target).all(1)
+                entry[key], entry_draws = _scored(target[rated], reading[rated], categorical, seed)
                 if key == "donor":
                     sampled.append(entry_draws)
-            found[factor] = entry
-        if found:
-            labels.append(_Label(name, found, np.mean(sampled, axis=0)))
+            entries[factor] = entry
+        if entries:
+            labels.append(_Label(name, entries, np.mean(sampled, axis=0)))
     return _summary(labels, "donor")
 
 
-def measure(context: Context) -> dict[str, Any]:
+def measure(context: Context) -> JsonObject:
     """What the latents hold, as `within_label_capture`."""
     result = from_arrays(
         context.characteristic,
@@ -292,7 +293,7 @@ def measure(context: Context) -> dict[str, Any]:
     return {"within_label_capture": result}
 
 
-def measure_swaps(context: Context) -> dict[str, Any]:
+def measure_swaps(context: Context) -> JsonObject:
     """Whether the donor's variant arrives, as `within_label_swap`."""
     arrays = (context.latents, context.judge, context.truth, context.part.factors, context.label_factors)
     return {"within_label_swap": after_swap(context.model, *arrays, context.seed)}

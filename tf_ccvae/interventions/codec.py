@@ -1,15 +1,17 @@
 """Images to latents at the posterior mean and back, in batches."""
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from tf_ccvae.models.labelled_vae import LabelledVAE
 
 BATCH = 250  # images that go through a network at once
 
 
-def encode(model: LabelledVAE, images: Any) -> np.ndarray:
+def encode(model: LabelledVAE, images: ArrayLike) -> np.ndarray:
     """Latents of images at the posterior mean, (n, D).
 
     Raises:
@@ -19,7 +21,7 @@ def encode(model: LabelledVAE, images: Any) -> np.ndarray:
     return in_batches(model.latents_of, images) if len(images) else np.zeros((0, model.decoder_inputs), np.float32)
 
 
-def decode(model: LabelledVAE, latents: Any) -> np.ndarray:
+def decode(model: LabelledVAE, latents: ArrayLike) -> np.ndarray:
     """Images of latents: (..., D) -> (..., height, width, channels).
 
     Raises:
@@ -33,12 +35,12 @@ def decode(model: LabelledVAE, latents: Any) -> np.ndarray:
     return pictures.reshape(*latents.shape[:-1], *model.image_shape)
 
 
-def reconstruct(model: LabelledVAE, images: Any) -> np.ndarray:
+def reconstruct(model: LabelledVAE, images: ArrayLike) -> np.ndarray:
     """Images decoded from their posterior means."""
     return decode(model, encode(model, images))
 
 
-def checked_images(model: LabelledVAE, images: Any) -> np.ndarray:
+def checked_images(model: LabelledVAE, images: ArrayLike) -> np.ndarray:
     images = np.asarray(images)
     if images.shape[1:] != tuple(model.image_shape):
         wanted = " x ".join(map(str, model.image_shape))
@@ -48,7 +50,7 @@ def checked_images(model: LabelledVAE, images: Any) -> np.ndarray:
     return images
 
 
-def in_batches(function: Any, *arrays: np.ndarray) -> np.ndarray:
+def in_batches(function: Callable[..., tf.Tensor], *arrays: np.ndarray) -> np.ndarray:
     count = len(arrays[0])
     parts = [np.asarray(function(*(x[i : i + BATCH] for x in arrays))) for i in range(0, count, BATCH)]
     return np.concatenate(parts)

@@ -1,9 +1,10 @@
-"""New images for given labels, and many draws of one characteristic of an image."""
+"""New images with chosen labels, and many draws of one characteristic of an image."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from tf_ccvae.interventions.codec import decode, encode, in_batches
 from tf_ccvae.interventions.edits import set_values
@@ -18,7 +19,7 @@ class Generated(NamedTuple):
     """New images.
 
     images: (n, height, width, channels).
-    labels: what they were asked to have, int64 (n, labels), `MISSING` where nothing was asked for.
+    labels: the values that they should show, int64 (n, labels), `MISSING` where any will do.
     latents: what they were decoded from, (n, D).
     """
 
@@ -42,11 +43,11 @@ class Variation(NamedTuple):
 
 def generate(
     model: LabelledVAE,
-    values: Any,
+    values: ArrayLike,
     seed: int,
-    style: Any = None,
+    style: ArrayLike | None = None,
 ) -> Generated:
-    """New images for given label values: characteristic latents from p(z_i|y_i), style latents from N(0, I).
+    """New images with chosen label values: characteristic latents from p(z_i|y_i), style latents from N(0, I).
 
     Args:
       model: a trained model.
@@ -79,7 +80,7 @@ def generate(
 
 
 def variation(
-    model: LabelledVAE, images: Any, label: str, value: Value | None = None, draws: int = 64, seed: int = 0
+    model: LabelledVAE, images: ArrayLike, label: str, value: Value | None = None, draws: int = 64, seed: int = 0
 ) -> Variation:
     """What one characteristic changes: many draws of it from p(z_i|y_i), everything else kept.
 
@@ -101,9 +102,9 @@ def variation(
     values = np.asarray(model.values_of(latents)).copy()
     if value is not None:
         values[:, index] = label_value(model, label, value)
-    asked = np.arange(len(model.labels)) == index
+    mask = np.arange(len(model.labels)) == index
     many = np.repeat(latents, draws, axis=0)
-    drawn = set_values(model, many, np.repeat(values, draws, axis=0), asked, "sample", seed)
+    drawn = set_values(model, many, np.repeat(values, draws, axis=0), mask, "sample", seed)
     pictures = decode(model, drawn.reshape(len(latents), draws, -1))
     deviation = np.sqrt(pictures.var(axis=1, dtype=np.float64).mean(-1)).astype(np.float32)
     return Variation(pictures.mean(axis=1), deviation, pictures)

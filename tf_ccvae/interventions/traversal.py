@@ -1,8 +1,7 @@
 """Straight lines through the conditional prior of one label's characteristic, and grids of two."""
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tf_ccvae.interventions.codec import decode, encode, in_batches
 from tf_ccvae.interventions.edits import set_values
@@ -13,7 +12,7 @@ from tf_ccvae.models.labelled_vae import LabelledVAE
 
 def traverse(
     model: LabelledVAE,
-    images: Any,
+    images: ArrayLike,
     label: str,
     start: Value = 0,
     end: Value = 1,
@@ -51,7 +50,7 @@ def traverse(
 
 def traverse_grid(
     model: LabelledVAE,
-    images: Any,
+    images: ArrayLike,
     labels: tuple[str, str],
     starts: tuple[Value, Value] = (0, 0),
     ends: tuple[Value, Value] = (1, 1),
@@ -109,21 +108,21 @@ def _ends(
     """Latents at the two ends of a traversal, (n, D) each."""
     index = label_index(model, label)
     low, high = (label_value(model, label, value) for value in (start, end))
-    asked = np.arange(len(model.labels)) == index
+    mask = np.arange(len(model.labels)) == index
     where = model.labels.slices[index]
     size = where.stop - where.start
     if direction is not None and not 0 <= direction < size:
         raise ValueError(f"direction must be 0 to {size - 1} for label {label!r}, got {direction}")
     reach = np.asarray(model.characteristic_scale(index), np.float32) * deviations  # (values, latents of the label)
     means = [
-        characteristic_of(model, set_values(model, latents, np.where(asked, value, MISSING), asked, "mean"))[:, where]
+        characteristic_of(model, set_values(model, latents, np.where(mask, value, MISSING), mask, "mean"))[:, where]
         for value in (low, high)
     ]
     sign = np.sign(means[1] - means[0])
     sign = np.where(sign == 0, 1, sign)
     ends = []
     for value, target in ((low, means[0] - sign * reach[low]), (high, means[1] + sign * reach[high])):
-        settled = set_values(model, latents, np.where(asked, value, MISSING), asked, consistent=consistent)
+        settled = set_values(model, latents, np.where(mask, value, MISSING), mask, consistent=consistent)
         held = characteristic_of(model, settled)
         if direction is not None:  # the label's other latents stay at the image's own
             target = np.where(np.arange(size) == direction, target, characteristic_of(model, latents)[:, where])

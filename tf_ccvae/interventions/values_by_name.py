@@ -58,7 +58,7 @@ def setting_of(model: LabelledVAE, text: str) -> tuple[str, str] | None:
 
 
 def label_values(model: LabelledVAE, settings: Mapping[str, Value]) -> tuple[np.ndarray, np.ndarray]:
-    """Named values as arrays: values int64 (labels,), `MISSING` where not named, and asked bool (labels,).
+    """Named values as arrays: values int64 (labels,), `MISSING` where not named, and bool (labels,), where named.
 
     Raises:
       ValueError: an unknown label or value.
@@ -72,7 +72,7 @@ def label_values(model: LabelledVAE, settings: Mapping[str, Value]) -> tuple[np.
 def choose_values(
     model: LabelledVAE, settings: Mapping[str, Value], count: int, seed: int, unspecified: str = "prior"
 ) -> np.ndarray:
-    """Label values for `generate`, int64 (count, labels): the named ones as given, the others drawn or missing.
+    """Label values for `generate`, int64 (count, labels): the named ones fixed, the others drawn or missing.
 
     Args:
       model: a trained model.
@@ -87,8 +87,8 @@ def choose_values(
     """
     if unspecified not in UNSPECIFIED:
         raise ValueError(f"unspecified must be one of {', '.join(UNSPECIFIED)}, got {unspecified!r}")
-    given, asked = label_values(model, settings)
-    values = np.tile(given, (count, 1))
+    named, mask = label_values(model, settings)
+    values = np.tile(named, (count, 1))
     if unspecified == "missing":
         return values
     random = np.random.default_rng(seed)
@@ -96,11 +96,11 @@ def choose_values(
     prior = np.exp(np.asarray(statistics.log_label_prior, np.float64))  # (L, V)
     excluded = np.asarray(statistics.incompatible) > 0
     allowed = np.tile(value_mask(model.labels), (count, 1, 1))
-    for index in np.flatnonzero(asked):
-        allowed &= ~excluded[index, given[index]]
+    for index in np.flatnonzero(mask):
+        allowed &= ~excluded[index, named[index]]
     # Rare values first: whether there is a hat is drawn before what the hat would hide.
-    for index in np.argsort(np.where(asked, -1, prior.max(1)), kind="stable"):
-        if asked[index]:
+    for index in np.argsort(np.where(mask, -1, prior.max(1)), kind="stable"):
+        if mask[index]:
             continue
         chances = prior[index] * allowed[:, index]
         chances = np.where(chances.sum(1, keepdims=True) > 0, chances, prior[index])

@@ -11,15 +11,17 @@ from tf_ccvae import objective
 from tf_ccvae.labels import Labels
 from tf_ccvae.models.conditional_prior import LabelDistributions
 from tf_ccvae.models.independence import Critic, warmed_up
+from tf_ccvae.models.inference import Assessment, Inference, pixels
 from tf_ccvae.models.label_statistics import LabelStatistics
-from tf_ccvae.models.labelled_vae import Assessment, Inference, LabelledVAE, pixels
+from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.objective import characteristics
 from tf_ccvae.objective.classifier import label_logits, masked
+from tf_ccvae.objective.label_model import TensorLike
 
 __all__ = ["CCVAE", "Inference", "pixels"]
 
 INDEPENDENCE_WEIGHT = 30.0
-PACE = 10.0  # of the conditional prior; at 1, edits after 6 epochs of the drawn faces succeed at 0.18 instead of 0.53
+PACE = 10.0  # of the conditional prior: at 1 it follows the encoder so slowly that edits fail after short trainings
 
 
 @keras.saving.register_keras_serializable("tf_ccvae")
@@ -114,7 +116,7 @@ class CCVAE(LabelledVAE):
 
     # The parts of the model -------------------------------------------------------------------------------------------
 
-    def encode(self, image: Any) -> tfd.Normal:
+    def encode(self, image: TensorLike) -> tfd.Normal:
         """q(z|x) of images (batch, height, width, channels), uint8 or float in [0, 1]."""
         return self.posterior_head(self.encoder(pixels(image)))
 
@@ -127,7 +129,7 @@ class CCVAE(LabelledVAE):
         draws = self._draws(tf.shape(posterior.loc)[0], "exact", tf.constant([self.seed, 0]))
         return objective.log_label_marginals(posterior, self.label_model(), self.nodes, draws)
 
-    def call(self, image: Any, training: bool = False) -> Inference:
+    def call(self, image: TensorLike, training: bool = False) -> Inference:
         posterior = self.encode(image)
         probabilities = tf.exp(self.log_label_marginals(posterior))
         return Inference(posterior, probabilities, self.decode(posterior.loc))
@@ -135,7 +137,7 @@ class CCVAE(LabelledVAE):
     # Training ---------------------------------------------------------------------------------------------------------
 
     def terms(
-        self, data: dict[str, Any], posterior: tfd.Normal, noise: objective.Noise, estimator: str
+        self, data: dict[str, tf.Tensor], posterior: tfd.Normal, noise: objective.Noise, estimator: str
     ) -> objective.Terms:
         """Terms of the bound on a batch; see `objective.Terms`."""
         return objective.estimate(
@@ -147,19 +149,21 @@ class CCVAE(LabelledVAE):
             nodes=self.nodes,
         )
 
-    def assess(self, data: dict[str, Any], noise: objective.Noise, estimator: str) -> Assessment:
+    def assess(self, data: dict[str, tf.Tensor], noise: objective.Noise, estimator: str) -> Assessment:
         posterior = self.encode(data["image"])
         terms = self.terms(data, posterior, noise, estimator)
         return Assessment(terms, posterior.loc, self.log_label_marginals(posterior))
 
-    def extra_loss(self, data: dict[str, Any], terms: objective.Terms, mean: Callable[[Any], tf.Tensor]) -> Any:
+    def extra_loss(
+        self, data: dict[str, tf.Tensor], terms: objective.Terms, mean: Callable[[tf.Tensor], tf.Tensor]
+    ) -> float | tf.Tensor:
         if self.critic is None:
             return 0.0
         penalty, critic = self.critic(terms.latents, data["labels"], data["observed"])
         weight = warmed_up(self.independence_weight, self.optimizer.iterations)
         return weight * mean(penalty) + mean(critic)
 
-    def _draws(self, batch: Any, estimator: str, seed: Any) -> tf.Tensor:
+    def _draws(self, batch: int | tf.Tensor, estimator: str, seed: tf.Tensor) -> tf.Tensor:
         count = objective.needed_draws(estimator, self.labels, self.samples, self.proposals)
         return tf.random.stateless_normal([count, batch, self.labels.characteristic], seed, alg="philox")
 
@@ -182,29 +186,35 @@ class CCVAE(LabelledVAE):
 
     # Interventions ----------------------------------------------------------------------------------------------------
 
-    def latents_of(self, image: Any) -> tf.Tensor:
+    def latents_of(self, image: TensorLike) -> tf.Tensor:
         return self.encode(image).loc
 
-    def values_of(self, latents: Any) -> tf.Tensor:
+    def values_of(self, latents: TensorLike) -> tf.Tensor:
         return characteristics.values_of(latents, self.label_model())
 
-    def values_table(self, latents: Any) -> tf.Tensor | None:
+    def values_table(self, latents: TensorLike) -> tf.Tensor | None:
         return tf.nn.softmax(
             masked(label_logits(tf.convert_to_tensor(latents), self.label_model()), self.labels), axis=-1
         )
 
     def set_values(
-        self, latents: Any, values: Any, asked: Any, mode: str = "transport", noise: Any = None, consistent: bool = True
+        self,
+        latents: TensorLike,
+        values: TensorLike,
+        mask: TensorLike,
+        mode: str = "transport",
+        noise: TensorLike | None = None,
+        consistent: bool = True,
     ) -> tf.Tensor:
         incompatible = self.label_distributions.incompatible if consistent else None
-        return characteristics.set_values(latents, values, asked, self.label_model(), incompatible, mode, noise)
+        return characteristics.set_values(latents, values, mask, self.label_model(), incompatible, mode, noise)
 
-    def draw(self, values: Any, noise: objective.Noise) -> tf.Tensor:
+    def draw(self, values: TensorLike, noise: objective.Noise) -> tf.Tensor:
         return characteristics.draw(values, self.label_model(), noise)
 
-    def swap(self, latents: Any, donors: Any, asked: Any, consistent: bool = True) -> tf.Tensor:
+    def swap(self, latents: TensorLike, donors: TensorLike, mask: TensorLike, consistent: bool = True) -> tf.Tensor:
         incompatible = self.label_distributions.incompatible if consistent else None
-        return characteristics.swap(latents, donors, asked, self.label_model(), incompatible)
+        return characteristics.swap(latents, donors, mask, self.label_model(), incompatible)
 
     def characteristic_scale(self, index: int) -> tf.Tensor:
         return tf.convert_to_tensor(self.label_distributions.prior.scale)[:, self.labels.slices[index]]

@@ -11,10 +11,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_ccvae.labels import Labels, value_mask
+from tf_ccvae.labels import Labels
 from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.posterior import positive
-from tf_ccvae.objective.classifier import label_logits
 from tf_ccvae.objective.label_model import LabelModel
 
 
@@ -40,7 +39,7 @@ class LabelDistributions(LabelStatistics):
         self.separation = separation
         self.pace = pace
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         labels, values = self.labels, self.labels.values
         loc = np.zeros((values, labels.characteristic), np.float32)
         kernel = np.zeros((labels.characteristic, values), np.float32)
@@ -92,10 +91,6 @@ class LabelDistributions(LabelStatistics):
     def bias(self) -> tf.Tensor:
         """Classifier intercepts, float32 (labels, values); the first column is 0."""
         return tf.pad(tf.convert_to_tensor(self.free_bias), [[0, 0], [1, 0]])
-
-    def call(self, latents: Any) -> tf.Tensor:
-        """Characteristic latents (batch, characteristic) -> logits of q(y | z), (batch, labels, values)."""
-        return tf.where(value_mask(self.labels), label_logits(latents, self.label_model()), -np.inf)
 
     def label_model(self) -> LabelModel:
         """The labels' distributions as the objective takes them."""

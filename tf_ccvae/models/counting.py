@@ -4,7 +4,7 @@ With several replicas each of them holds the sums over all, so that any of them 
 """
 
 import math
-from typing import Any
+from typing import Any, SupportsFloat
 
 import keras
 import numpy as np
@@ -31,17 +31,17 @@ class Sum(keras.metrics.Metric):
             shape=(len(names) + 1,), initializer="zeros", aggregation="only_first_replica", name="totals"
         )
 
-    def update_state(self, terms: dict[str, Any]) -> None:
+    def update_state(self, terms: dict[str, tf.Tensor]) -> None:
         """Adds a batch: each term float (batch,)."""
         columns = tf.stack([tf.cast(terms[name], tf.float32) for name in self.names], axis=1)
         counted = tf.concat([columns, tf.ones_like(columns[:, :1])], axis=1)
         self.totals.assign_add(replicas.total(tf.reduce_sum(counted, axis=0)))
 
-    def mean(self, name: str) -> Any:
+    def mean(self, name: str) -> tf.Tensor:
         """Mean of one term over the examples so far."""
         return self.totals[self.names.index(name)] / tf.maximum(self.totals[-1], 1.0)
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> dict[str, tf.Tensor]:
         return {name: self.mean(name) for name in self.names}
 
 
@@ -74,14 +74,14 @@ class LabelCounts(keras.metrics.Metric):
             shape=shape, initializer="zeros", aggregation="only_first_replica", name="counts"
         )
 
-    def update_state(self, values: Any, observed: Any, predicted: Any) -> None:
+    def update_state(self, values: tf.Tensor, observed: tf.Tensor, predicted: tf.Tensor) -> None:
         """Adds a batch: integer values and predictions and bool observed, (batch, labels)."""
         depth = self.labels.values
         true = tf.one_hot(tf.where(observed, values, -1), depth)  # a row of zeros where missing
-        found = tf.einsum("blt,blp->ltp", true, tf.one_hot(predicted, depth))
-        self.counts.assign_add(replicas.total(found))
+        counts = tf.einsum("blt,blp->ltp", true, tf.one_hot(predicted, depth))
+        self.counts.assign_add(replicas.total(counts))
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> dict[str, tf.Tensor]:
         """Overall measures, and those of label X as `accuracy_X` and `balanced_accuracy_X`."""
         measures = {"accuracy": self.accuracy(), "balanced_accuracy": self.balanced_accuracy()}
         right, balanced = self._right(), self._balanced()
@@ -90,12 +90,12 @@ class LabelCounts(keras.metrics.Metric):
             measures[f"balanced_accuracy_{label.name}"] = balanced[i]
         return measures
 
-    def accuracy(self) -> Any:
+    def accuracy(self) -> tf.Tensor:
         """Share of right predictions among all observed labels; NaN if none was observed."""
         return _ratio(tf.reduce_sum(tf.linalg.diag_part(self.counts)), tf.reduce_sum(self.counts))
 
-    def balanced_accuracy(self) -> Any:
-        """Mean over labels of the mean over values of the share found; what never occurs is left out."""
+    def balanced_accuracy(self) -> tf.Tensor:
+        """Mean over labels of the mean over values of the share of right predictions; what never occurs is left out."""
         occurs = tf.reduce_sum(self.counts, axis=[1, 2]) > 0
         balanced = tf.where(occurs, self._balanced(), 0.0)
         return _ratio(tf.reduce_sum(balanced), tf.reduce_sum(tf.cast(occurs, tf.float32)))
@@ -107,9 +107,9 @@ class LabelCounts(keras.metrics.Metric):
     def _balanced(self) -> tf.Tensor:
         """Balanced accuracy of each label, (labels,); NaN where none was observed."""
         total = tf.reduce_sum(self.counts, axis=2)  # (labels, values)
-        found = tf.math.divide_no_nan(tf.linalg.diag_part(self.counts), total)
-        seen = tf.cast(total > 0, tf.float32)
-        return _ratio(tf.reduce_sum(found, axis=1), tf.reduce_sum(seen, axis=1))
+        share = tf.math.divide_no_nan(tf.linalg.diag_part(self.counts), total)
+        occurs = tf.cast(total > 0, tf.float32)
+        return _ratio(tf.reduce_sum(share, axis=1), tf.reduce_sum(occurs, axis=1))
 
     def per_label(self) -> dict[str, dict[str, float | None]]:
         """For each label: accuracy, balanced accuracy, share of the most frequent value, number of examples.
@@ -129,7 +129,7 @@ class LabelCounts(keras.metrics.Metric):
         }
 
 
-def number_or_none(value: Any) -> float | None:
+def number_or_none(value: SupportsFloat) -> float | None:
     """A measure for a file: None where it is not known, which is NaN in tensors."""
     number = float(value)
     return None if math.isnan(number) else number
@@ -140,6 +140,6 @@ def _ratio(part: tf.Tensor, whole: tf.Tensor) -> tf.Tensor:
     return tf.where(whole > 0, tf.math.divide_no_nan(part, whole), np.nan)
 
 
-def predicted_values(log_marginals: Any, labels: Labels) -> tf.Tensor:
+def predicted_values(log_marginals: tf.Tensor, labels: Labels) -> tf.Tensor:
     """The most probable value of each label: log q(y|x) (batch, labels, values) -> int32 (batch, labels)."""
     return tf.argmax(tf.where(value_mask(labels), log_marginals, -np.inf), axis=-1, output_type=tf.int32)

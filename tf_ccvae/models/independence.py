@@ -19,6 +19,7 @@ References:
   style latents and labels, unconditional).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -37,6 +38,9 @@ WARM_UP = 500  # steps over which the penalty grows to its weight, while the cri
 class Critic(keras.layers.Layer):
     """Predicts each label from the latents of all others, and from the other labels alone.
 
+    The weights of both networks belong to this one layer, for saved models hold them so; with layers of
+    `keras.layers.Dense` in it, no model that was saved before could be loaded.
+
     Args:
       labels: what the labels are (or their config).
       latents: number of latents.
@@ -50,33 +54,35 @@ class Critic(keras.layers.Layer):
         self.others = np.ones((len(self.labels), latents), np.float32)  # 0 where the latent is the label's own
         self.others[owned, np.arange(len(owned))] = 0.0
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         count, values = len(self.labels), self.labels.values
-        seen = count * values + count  # the other labels, and which label is asked for
-        self.with_latents = self._network(seen + self.latents, LATENT_UNITS, values, "with_latents")
-        self.without = self._network(seen, LABEL_UNITS, values, "without")
+        columns = count * values + count  # the other labels, and which label is to be predicted
+        self.with_latents = self._network(columns + self.latents, LATENT_UNITS, values, "with_latents")
+        self.without = self._network(columns, LABEL_UNITS, values, "without")
         self.built = True
 
-    def _network(self, inputs: int, units: int, outputs: int, name: str) -> list[Any]:
+    def _network(self, inputs: int, units: int, outputs: int, name: str) -> list[keras.Variable]:
         sizes = [(inputs, units), (units, units), (units, outputs)]
-        made = []
+        weights = []
         for k, size in enumerate(sizes):
-            made.append(self.add_weight(shape=size, initializer="he_normal", autocast=False, name=f"{name}_kernel{k}"))
-            made.append(self.add_weight(shape=size[1:], initializer="zeros", autocast=False, name=f"{name}_bias{k}"))
-        return made
+            weights += [
+                self.add_weight(shape=size, initializer="he_normal", autocast=False, name=f"{name}_kernel{k}"),
+                self.add_weight(shape=size[1:], initializer="zeros", autocast=False, name=f"{name}_bias{k}"),
+            ]
+        return weights
 
-    def inputs(self, latents: Any, values: Any, observed: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def inputs(self, latents: tf.Tensor, values: tf.Tensor, observed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """What the two networks see of each label: latents (n, D) -> (n L, all), (n L, labels only)."""
         count, depth = len(self.labels), self.labels.values
-        shown = tf.one_hot(tf.where(observed, tf.cast(values, tf.int32), -1), depth)  # 0 where missing
+        others = tf.one_hot(tf.where(observed, tf.cast(values, tf.int32), -1), depth)  # 0 where missing
         hidden = (1 - np.eye(count, dtype=np.float32))[..., None]
-        table = tf.reshape(shown[:, None] * hidden, [-1, count * depth])  # (n L, L V): the label itself is hidden
-        asked = tf.tile(tf.eye(count), [tf.shape(latents)[0], 1])
-        labels = tf.concat([table, asked], axis=1)
-        others = tf.reshape(latents[:, None] * (self.others / SIZE), [-1, self.latents])
-        return tf.concat([others, labels], axis=1), labels
+        table = tf.reshape(others[:, None] * hidden, [-1, count * depth])  # (n L, L V): the label itself is hidden
+        which = tf.tile(tf.eye(count), [tf.shape(latents)[0], 1])  # the label to be predicted
+        labels = tf.concat([table, which], axis=1)
+        other_latents = tf.reshape(latents[:, None] * (self.others / SIZE), [-1, self.latents])
+        return tf.concat([other_latents, labels], axis=1), labels
 
-    def log_probabilities(self, inputs: Any, weights: list[Any]) -> tf.Tensor:
+    def log_probabilities(self, inputs: tf.Tensor, weights: Sequence[tf.Tensor | keras.Variable]) -> tf.Tensor:
         """log p(y_i = v) of one of the networks: (n L, inputs) -> (n, L, V)."""
         x = inputs
         for kernel, bias in zip(weights[:4:2], weights[1:4:2], strict=True):
@@ -84,7 +90,7 @@ class Critic(keras.layers.Layer):
         logits = tf.reshape(tf.matmul(x, weights[4]) + weights[5], [-1, len(self.labels), self.labels.values])
         return tf.nn.log_softmax(tf.where(value_mask(self.labels), logits, NEVER), axis=-1)
 
-    def call(self, latents: Any, values: Any, observed: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def call(self, latents: tf.Tensor, values: tf.Tensor, observed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The penalty and the critic's own loss.
 
         Args:
@@ -103,13 +109,13 @@ class Critic(keras.layers.Layer):
         divergence = tf.reduce_sum(tf.exp(target) * (target - self.log_probabilities(everything, frozen)), axis=-1)
         penalty = tf.reduce_sum(tf.where(observed, divergence, 0.0), axis=1)
         truth = tf.one_hot(tf.where(observed, tf.cast(values, tf.int32), -1), self.labels.values)
-        seen = self.log_probabilities(tf.stop_gradient(everything), self.with_latents)
-        return penalty, -tf.reduce_sum(truth * (seen + without), axis=[1, 2])
+        with_latents = self.log_probabilities(tf.stop_gradient(everything), self.with_latents)
+        return penalty, -tf.reduce_sum(truth * (with_latents + without), axis=[1, 2])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "labels": self.labels.get_config(), "latents": self.latents}
 
 
-def warmed_up(weight: float, step: Any) -> tf.Tensor:
+def warmed_up(weight: float, step: int | tf.Tensor | keras.Variable) -> tf.Tensor:
     """The weight of the penalty at a step: linear from 0 over the first 500, while the critic learns."""
     return weight * tf.minimum(1.0, tf.cast(step, tf.float32) / WARM_UP)

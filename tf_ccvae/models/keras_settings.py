@@ -16,9 +16,9 @@ def check_keras() -> None:
       ValueError: its numbers are not float32 or its images not channels_last by default.
     """
     for name, needed in (("floatx", "float32"), ("image_data_format", "channels_last")):
-        found = getattr(keras.config, name)()
-        if found != needed:
+        value = getattr(keras.config, name)()
+        if value != needed:
             raise ValueError(
-                f"Keras's {name} is {found} here, but the models of tf_ccvae need {needed}; call "
+                f"Keras's {name} is {value} here, but the models of tf_ccvae need {needed}; call "
                 f"keras.config.set_{name}({needed!r}) before you make or load one"
             )

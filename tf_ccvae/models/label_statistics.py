@@ -24,7 +24,7 @@ class LabelStatistics(keras.layers.Layer):
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         mask = value_mask(self.labels)
         uniform = np.where(mask, -np.log(np.maximum(mask.sum(1, keepdims=True), 1)), -np.inf).astype(np.float32)
         constant = keras.initializers.Constant(uniform)
@@ -62,8 +62,8 @@ def observed_frequencies(values: np.ndarray, labels: Labels, smoothing: float = 
       float64 (labels, values); padding is 0.
     """
     mask = value_mask(labels)
-    known = [column[column >= 0] for column in values.T]
-    counts = np.array([np.bincount(column, minlength=labels.values) for column in known], float) + smoothing
+    observed = [column[column >= 0] for column in values.T]
+    counts = np.array([np.bincount(column, minlength=labels.values) for column in observed], float) + smoothing
     counts = counts.reshape(mask.shape)
     counts = np.where(mask, counts, 0.0)
     return counts / counts.sum(1, keepdims=True)
@@ -87,9 +87,9 @@ def incompatible_values(values: np.ndarray, labels: Labels, expected: float = 20
     """
     excluded = np.zeros((len(labels), labels.values, len(labels), labels.values), np.float32)
     for i, j in itertools.combinations(range(len(labels)), 2):
-        known = (values[:, i] >= 0) & (values[:, j] >= 0)
+        both = (values[:, i] >= 0) & (values[:, j] >= 0)
         sizes = labels.items[i].values, labels.items[j].values
-        pairs = values[known, i].astype(np.int64) * sizes[1] + values[known, j]
+        pairs = values[both, i].astype(np.int64) * sizes[1] + values[both, j]
         meet = np.bincount(pairs, minlength=sizes[0] * sizes[1]).reshape(sizes)
         chance = meet.sum(1)[:, None] * meet.sum(0) / max(len(pairs), 1)
         clash = (chance >= expected) & (meet <= share * chance)

@@ -6,10 +6,9 @@ what they are for it."""
 
 import abc
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import keras
-import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -17,45 +16,15 @@ from tf_ccvae import objective
 from tf_ccvae.labels import Labels
 from tf_ccvae.models import backbones, replicas
 from tf_ccvae.models.counting import TERMS, LabelCounts, Sum, predicted_values, summed
+from tf_ccvae.models.inference import Assessment, pixels
 from tf_ccvae.models.keras_settings import check_keras
 from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.likelihood import Likelihood
 from tf_ccvae.models.posterior import PosteriorHead
+from tf_ccvae.objective.label_model import TensorLike
 
 _TRAINING, _TESTING = 0, 1  # what the noise is for
 _EDGE = 1e-6  # uniform variates stay this far from 0 and 1, where float32 loses the cumulative distribution
-
-
-class Inference(NamedTuple):
-    """What the model says about images.
-
-    posterior: q(z|x), `tfd.Normal`, batch shape (batch, latents drawn from it).
-    label_probabilities: q(y_i = v | x), float32 (batch, labels, values); 0 for values that a label does not have.
-    reconstruction: p(x|z) at the posterior mean; its `mean()` is the reconstructed image.
-    """
-
-    posterior: tfd.Normal
-    label_probabilities: tf.Tensor
-    reconstruction: tfd.Distribution
-
-
-class Assessment(NamedTuple):
-    """A model on one batch.
-
-    terms: of its bound.
-    latents: what the images are at the posterior mean, as `decode` takes it.
-    log_marginals: log q(y_i = v | x), (batch, labels, values).
-    """
-
-    terms: objective.Terms
-    latents: tf.Tensor
-    log_marginals: tf.Tensor
-
-
-def pixels(image: Any) -> tf.Tensor:
-    """uint8 images to float32 in [0, 1]; float images as they are, in float32."""
-    image = tf.convert_to_tensor(image)
-    return tf.cast(image, tf.float32) / 255.0 if image.dtype == tf.uint8 else tf.cast(image, tf.float32)
 
 
 class LabelledVAE(keras.Model, abc.ABC):
@@ -132,48 +101,54 @@ class LabelledVAE(keras.Model, abc.ABC):
     # To be filled in --------------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def assess(self, data: dict[str, Any], noise: objective.Noise, estimator: str) -> Assessment:
+    def assess(self, data: dict[str, tf.Tensor], noise: objective.Noise, estimator: str) -> Assessment:
         """Everything about a batch as the pipeline makes it."""
 
     @abc.abstractmethod
-    def latents_of(self, image: Any) -> tf.Tensor:
+    def latents_of(self, image: TensorLike) -> tf.Tensor:
         """Images (n, height, width, channels) -> latents at the posterior mean, (n, decoder_inputs)."""
 
     @abc.abstractmethod
-    def values_of(self, latents: Any) -> tf.Tensor:
+    def values_of(self, latents: TensorLike) -> tf.Tensor:
         """The most probable value of each label, int32 (n, labels)."""
 
     @abc.abstractmethod
     def set_values(
-        self, latents: Any, values: Any, asked: Any, mode: str = "transport", noise: Any = None, consistent: bool = True
+        self,
+        latents: TensorLike,
+        values: TensorLike,
+        mask: TensorLike,
+        mode: str = "transport",
+        noise: TensorLike | None = None,
+        consistent: bool = True,
     ) -> tf.Tensor:
-        """Latents of the same images with the asked labels at the given values; see `characteristics.set_values`."""
+        """Latents of the same images with the labels in the mask at these values; see `characteristics.set_values`."""
 
     @abc.abstractmethod
-    def draw(self, values: Any, noise: objective.Noise) -> tf.Tensor:
+    def draw(self, values: TensorLike, noise: objective.Noise) -> tf.Tensor:
         """Latents of new images with these values, from the prior: integer (n, labels) -> (n, decoder_inputs).
 
         `noise.normal` is used, and `noise.uniform` for the value of a label that is `MISSING`.
         """
 
     @abc.abstractmethod
-    def swap(self, latents: Any, donors: Any, asked: Any, consistent: bool = True) -> tf.Tensor:
-        """The recipients' latents with the donors' characteristics of the asked labels, bool (n, labels)."""
+    def swap(self, latents: TensorLike, donors: TensorLike, mask: TensorLike, consistent: bool = True) -> tf.Tensor:
+        """The recipients' latents with the donors' characteristics of the labels in the mask, bool (n, labels)."""
 
-    def characteristic(self, latents: Any) -> tf.Tensor:
+    def characteristic(self, latents: TensorLike) -> tf.Tensor:
         """What the model holds about each label, label after label as `labels.slices` says: (n, characteristic)."""
         return tf.convert_to_tensor(latents)[:, : self.labels.characteristic]
 
-    def with_characteristic(self, latents: Any, characteristic: Any) -> tf.Tensor:
+    def with_characteristic(self, latents: TensorLike, characteristic: TensorLike) -> tf.Tensor:
         """Latents (n, decoder_inputs) with what the model holds about the labels replaced."""
         return tf.concat([characteristic, tf.convert_to_tensor(latents)[:, self.labels.characteristic :]], axis=1)
 
-    def style(self, latents: Any) -> tf.Tensor:
+    def style(self, latents: TensorLike) -> tf.Tensor:
         """Everything else the model holds: (n, any)."""
         return tf.convert_to_tensor(latents)[:, self.labels.characteristic :]
 
-    def values_table(self, latents: Any) -> tf.Tensor | None:
-        """q(y_i = v | z) at given latents, (n, labels, values); None for a model without q(y|z)."""
+    def values_table(self, latents: TensorLike) -> tf.Tensor | None:
+        """q(y_i = v | z) of latents, (n, labels, values); None for a model without q(y|z)."""
         return None
 
     @abc.abstractmethod
@@ -182,11 +157,11 @@ class LabelledVAE(keras.Model, abc.ABC):
 
     # Shared -----------------------------------------------------------------------------------------------------------
 
-    def decode(self, latents: Any) -> tfd.Distribution:
+    def decode(self, latents: TensorLike) -> tfd.Distribution:
         """p(x|z) of latents (batch, decoder_inputs)."""
         return self.image_likelihood(self.decoder(latents))
 
-    def noise(self, batch: Any, estimator: str, purpose: int, key: Any) -> objective.Noise:
+    def noise(self, batch: int | tf.Tensor, estimator: str, purpose: int, key: int | tf.Tensor) -> objective.Noise:
         """Stateless draws for one batch, a function of (seed, purpose, key, replica) alone."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         seed = tf.constant([self.seed, purpose], tf.int32)
@@ -199,7 +174,9 @@ class LabelledVAE(keras.Model, abc.ABC):
             self._draws(batch, estimator, seeds[2]),
         )
 
-    def extra_loss(self, data: dict[str, Any], terms: objective.Terms, mean: Callable[[Any], tf.Tensor]) -> Any:
+    def extra_loss(
+        self, data: dict[str, tf.Tensor], terms: objective.Terms, mean: Callable[[tf.Tensor], tf.Tensor]
+    ) -> float | tf.Tensor:
         """What training minimises beside the mean of `terms.loss`.
 
         Args:
@@ -209,11 +186,11 @@ class LabelledVAE(keras.Model, abc.ABC):
         """
         return 0.0
 
-    def _draws(self, batch: Any, estimator: str, seed: Any) -> tf.Tensor:
+    def _draws(self, batch: int | tf.Tensor, estimator: str, seed: tf.Tensor) -> tf.Tensor:
         """`Noise.draws`: none, unless a model needs them."""
         return tf.zeros([0, batch, self.labels.characteristic])
 
-    def train_step(self, data: dict[str, Any]) -> dict[str, Any]:
+    def train_step(self, data: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         examples = tf.shape(data["image"])[0]
         noise = self.noise(examples, self.estimator, _TRAINING, self.optimizer.iterations)
         mean = replicas.batch_mean(examples)
@@ -227,7 +204,7 @@ class LabelledVAE(keras.Model, abc.ABC):
         self._count_terms(terms, per_example, tf.zeros_like(per_example))
         return replicas.logs({"loss": self.term_means.mean("loss")})
 
-    def test_step(self, data: dict[str, Any]) -> dict[str, Any]:
+    def test_step(self, data: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Always by the exact estimator, so that estimators can be compared; reconstructions at the posterior mean."""
         image = pixels(data["image"])
         noise = self.noise(tf.shape(image)[0], "exact", _TESTING, data["index"][0])
@@ -241,13 +218,13 @@ class LabelledVAE(keras.Model, abc.ABC):
     def _count_terms(self, terms: objective.Terms, loss: tf.Tensor, error: tf.Tensor) -> None:
         self.term_means.update_state({**summed(terms), "loss": loss, "mean_absolute_error": error})
 
-    def make_train_function(self, force: bool = False) -> Any:
+    def make_train_function(self, force: bool = False) -> Callable[..., object] | None:
         replicas.check_compiled(self)
         if not self.optimizer.built:  # in the first step, it would have to be traced twice
             self.optimizer.build(self.trainable_variables)
         return super().make_train_function(force)
 
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+    def _maybe_symbolic_build(self, iterator: object = None, data_batch: object = None) -> None:
         """Nothing to do: everything is built. Keras would take the mean over replicas of a batch, and fail."""
 
     @property
@@ -276,21 +253,17 @@ class LabelledVAE(keras.Model, abc.ABC):
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, type] | None = None) -> Self:
         config = dict(config)
         if isinstance(config.get("dtype"), dict):
             config["dtype"] = keras.saving.deserialize_keras_object(config["dtype"])
         config["image_shape"] = tuple(config["image_shape"])
         return cls(**config)
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         """Nothing to do: the weights are made by the constructor."""
 
     @property
     @abc.abstractmethod
     def label_statistics(self) -> LabelStatistics:
         """p(y), and which values exclude each other."""
-
-    def set_label_prior(self, probabilities: np.ndarray) -> None:
-        """Sets p(y), float (labels, values); see `distributions.observed_frequencies`."""
-        self.label_statistics.set_label_prior(probabilities)

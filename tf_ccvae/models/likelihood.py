@@ -33,7 +33,7 @@ class Likelihood(keras.layers.Layer):
         self.kind = kind
         self.scale = scale
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         self.log_scale = None
         if self.scale == "learned" and self.kind in ("laplace", "gaussian"):
             self.log_scale = self.add_weight(
@@ -41,7 +41,7 @@ class Likelihood(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, logits: Any) -> tfd.Distribution:
+    def call(self, logits: tf.Tensor) -> tfd.Distribution:
         logits = tf.cast(logits, tf.float32)
         if self.kind == "bernoulli":
             pixels = tfd.Bernoulli(logits=logits, dtype=tf.float32)

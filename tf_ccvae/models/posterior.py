@@ -9,7 +9,7 @@ from tensorflow_probability import distributions as tfd
 MIN_SCALE = 1e-3
 
 
-def positive(raw: Any) -> tf.Tensor:
+def positive(raw: tf.Tensor) -> tf.Tensor:
     """max(softplus(raw), 1e-3), the paper programs' map from a free number to a scale."""
     return tf.maximum(tf.nn.softplus(raw), MIN_SCALE)
 
@@ -30,12 +30,12 @@ class PosteriorHead(keras.layers.Layer):
         self.loc = keras.layers.Dense(latents, dtype="float32", name="loc")
         self.raw_scale = keras.layers.Dense(latents, dtype="float32", name="raw_scale")
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.loc.build(input_shape)
         self.raw_scale.build(input_shape)
         self.built = True
 
-    def call(self, features: Any) -> tfd.Normal:
+    def call(self, features: tf.Tensor) -> tfd.Normal:
         return tfd.Normal(self.loc(features), positive(self.raw_scale(features)))
 
     def get_config(self) -> dict[str, Any]:

@@ -11,9 +11,9 @@ before anything looks at it, so that clipping sees the norm of the whole, and an
 The functions here are for the inside of `Strategy.run`; elsewhere there is one replica.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
+import keras
 import tensorflow as tf
 
 
@@ -23,14 +23,14 @@ def count() -> int:
     return int(context.num_replicas_in_sync) if context else 1
 
 
-def total(values: Any) -> Any:
+def total(values: tf.Tensor | list[tf.Tensor]) -> tf.Tensor | list[tf.Tensor]:
     """Sums of tensors over replicas: a tensor or a list of them, the same on every replica afterwards."""
     if count() == 1:
         return values
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
-def batch_mean(examples: Any) -> Callable[[Any], tf.Tensor]:
+def batch_mean(examples: int | tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
     """What takes the mean over the global batch of something per example, (batch,) -> ().
 
     With several replicas it gives each its share of the mean; the shares add up to the mean.
@@ -50,11 +50,15 @@ class SummedGradients:
     Keras's optimizers would sum them once more, and so late that clipping and loss scaling see those of one replica.
     """
 
-    def _all_reduce_sum_gradients(self, gradients_and_variables: Any) -> list[Any]:
+    def _all_reduce_sum_gradients(
+        self, gradients_and_variables: Iterable[tuple[tf.Tensor, keras.Variable]]
+    ) -> list[tuple[tf.Tensor, keras.Variable]]:
         return list(gradients_and_variables)
 
 
-def total_gradients(gradients: Sequence[Any], optimizer: Any) -> list[Any]:
+def total_gradients(
+    gradients: Sequence[tf.Tensor | None], optimizer: keras.optimizers.Optimizer
+) -> list[tf.Tensor | None]:
     """Gradients summed over replicas, to be given to the optimizer's `apply_gradients`.
 
     Args:
@@ -76,7 +80,7 @@ def total_gradients(gradients: Sequence[Any], optimizer: Any) -> list[Any]:
     return [None if gradient is None else next(there) for gradient in gradients]
 
 
-def logs(values: dict[str, Any]) -> dict[str, Any]:
+def logs(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """What a step returns, in the shape in which Keras takes it: scalars, but (1,) with several workers."""
     strategy = tf.distribute.get_strategy()
     if count() > 1 and isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
@@ -84,7 +88,7 @@ def logs(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def check_compiled(model: Any) -> None:
+def check_compiled(model: keras.Model) -> None:
     """Checks that a model was compiled for what its strategy can do.
 
     Raises:

@@ -82,18 +82,18 @@ class ResidualBlock(keras.layers.Layer):
         self.convolution = keras.layers.Conv2D(channels, 3, padding="same", dtype=policy)
         self.mix = keras.layers.Dense(channels, dtype=policy)
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.convolution.build(input_shape)
         self.mix.build(input_shape)
         self.built = True
 
-    def call(self, x: Any) -> Any:
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         wide = tf.cast(x, tf.float32)  # a mean square of float16 may overflow
         scale = tf.math.rsqrt(tf.reduce_mean(tf.square(wide), axis=-1, keepdims=True) + EPSILON)
         normalised = tf.cast(wide * scale, x.dtype)
         return x + self.mix(tf.nn.silu(self.convolution(normalised)))
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -128,7 +128,7 @@ class ResidualEncoder(keras.layers.Layer):
         self.flatten = keras.layers.Flatten(dtype=policy)
         self.to_features = keras.layers.Dense(hidden, activation="relu", dtype=policy)
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         side = self.geometry.coarsest * 2 ** (len(self.widths) - 1)
         channels = self.geometry.patch**2 * self.image_shape[2]
         for mix, block in zip(self.mixes, self.blocks, strict=True):
@@ -138,7 +138,7 @@ class ResidualEncoder(keras.layers.Layer):
         self.to_features.build((None, self.geometry.coarsest**2 * self.widths[-1]))
         self.built = True
 
-    def call(self, image: Any) -> Any:
+    def call(self, image: tf.Tensor) -> tf.Tensor:
         _, before, after, _ = self.geometry
         x = tf.convert_to_tensor(image)
         if before + after:
@@ -195,7 +195,7 @@ class ResidualDecoder(keras.layers.Layer):
         pixels = self.geometry.patch**2 * image_shape[2]
         self.to_pixels = keras.layers.Conv2D(pixels, 3, padding="same", dtype=policy)
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         self.to_features.build((None, self.latents))
         self.to_grid.build((None, self.hidden))
         side, channels = self.geometry.coarsest, self.widths[-1]
@@ -206,7 +206,7 @@ class ResidualDecoder(keras.layers.Layer):
         self.to_pixels.build((None, side, side, channels))
         self.built = True
 
-    def call(self, latents: Any) -> Any:
+    def call(self, latents: tf.Tensor) -> tf.Tensor:
         patch, before, after, side = self.geometry
         x = tf.reshape(self.to_grid(self.to_features(latents)), [-1, side, side, self.widths[-1]])
         for block, mix in zip(self.blocks, self.mixes, strict=True):

@@ -20,7 +20,7 @@ References:
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -63,7 +63,7 @@ class Terms(NamedTuple):
         return -(self.bound + self.surrogate + label_weight * tf.reduce_sum(self.label_marginal, axis=1))
 
 
-Decode = Callable[[tf.Tensor], Any]  # latents (batch, D) -> distribution over images
+Decode = Callable[[tf.Tensor], tfd.Distribution]  # latents (batch, D) -> distribution over images
 
 
 def _scalar_labels(

@@ -1,38 +1,42 @@
 """What can be done with characteristic latents, as pure functions of tensors: set a label, swap, draw.
 
 Everything works on latents (n, D), the posterior mean of an image say, and converts to any graph format.
-Shapes: D latents, C of them characteristic, L labels, V values of the label with most. `asked` is bool (n, L).
+Shapes: D latents, C of them characteristic, L labels, V values of the label with most. `mask` is bool (n, L).
 """
-
-from typing import Any
 
 import tensorflow as tf
 
 from tf_ccvae.labels import MISSING, Labels, latent_owners, value_mask
 from tf_ccvae.objective.classifier import label_logits, masked
-from tf_ccvae.objective.label_model import NEVER, LabelModel, Noise, parts
+from tf_ccvae.objective.label_model import NEVER, LabelModel, Noise, TensorLike, parts
 
 MODES = ("transport", "mean", "sample")
 
 
-def values_of(latents: Any, model: LabelModel) -> tf.Tensor:
+def values_of(latents: TensorLike, model: LabelModel) -> tf.Tensor:
     """The most probable value of each label given its latents, argmax_v q(y_i = v | z_i): int32 (n, L)."""
     return tf.argmax(
         masked(label_logits(tf.convert_to_tensor(latents), model), model.labels), axis=-1, output_type=tf.int32
     )
 
 
-def settle(current: Any, values: Any, asked: Any, labels: Labels, log_label_prior: Any, incompatible: Any) -> tf.Tensor:
-    """The values after an intervention: asked labels as given, and others changed only where the asked ones exclude
-    them.
+def settle(
+    current: TensorLike,
+    values: TensorLike,
+    mask: TensorLike,
+    labels: Labels,
+    log_label_prior: tf.Tensor,
+    incompatible: TensorLike | None,
+) -> tf.Tensor:
+    """The values after an intervention: those in the mask are set, and others change only where these exclude them.
 
-    A label whose current value excludes an asked value takes the value that is most frequent in training among those
-    that exclude none of the asked ones; if there is none it stays.
+    A label whose current value excludes one that is set takes the value that is most frequent in training among those
+    that exclude none of the set ones; if there is none it stays.
 
     Args:
       current: int32 (n, L).
-      values: int32 (n, L); what stands where a label is not asked for is ignored.
-      asked: bool (n, L).
+      values: int32 (n, L); what stands outside the mask is ignored.
+      mask: bool (n, L).
       labels: what the labels are.
       log_label_prior: log p(y_i = v), (L, V).
       incompatible: float32 (L, V, L, V), or None to leave all other labels as they are.
@@ -41,27 +45,27 @@ def settle(current: Any, values: Any, asked: Any, labels: Labels, log_label_prio
       int32 (n, L).
     """
     current, values = tf.cast(current, tf.int32), tf.cast(values, tf.int32)
-    values = tf.where(asked, values, current)
+    values = tf.where(mask, values, current)
     if incompatible is None:
         return values
     depth = labels.values
-    chosen = tf.one_hot(values, depth) * tf.cast(asked, tf.float32)[..., None]  # (n, L, V)
+    chosen = tf.one_hot(values, depth) * tf.cast(mask, tf.float32)[..., None]  # (n, L, V)
     clash = tf.einsum("niv,ivjw->njw", chosen, tf.convert_to_tensor(incompatible))
     clashes = tf.reduce_sum(clash * tf.one_hot(current, depth), axis=-1) > 0
     ranked = tf.maximum(log_label_prior, NEVER / 2) + tf.where(clash > 0, NEVER, 0.0)
     free = tf.reduce_any((clash == 0) & value_mask(labels), axis=-1)
     best = tf.argmax(ranked, axis=-1, output_type=tf.int32)
-    return tf.where(clashes & free & ~asked, best, values)
+    return tf.where(clashes & free & ~mask, best, values)
 
 
 def set_values(
-    latents: Any,
-    values: Any,
-    asked: Any,
+    latents: TensorLike,
+    values: TensorLike,
+    mask: TensorLike,
     model: LabelModel,
-    incompatible: Any = None,
+    incompatible: TensorLike | None = None,
     mode: str = "transport",
-    noise: Any = None,
+    noise: TensorLike | None = None,
 ) -> tf.Tensor:
     """Latents with labels set to values; all that no label of these owns stays as it is.
 
@@ -72,10 +76,10 @@ def set_values(
 
     Args:
       latents: float32 (n, D).
-      values: integer (n, L); what stands where a label is not asked for is ignored.
-      asked: bool (n, L), which labels to set.
+      values: integer (n, L); what stands outside the mask is ignored.
+      mask: bool (n, L), which labels to set.
       model: the labels' distributions.
-      incompatible: float32 (L, V, L, V): labels that the asked ones exclude change as `settle` says; None leaves them.
+      incompatible: float32 (L, V, L, V): labels that those of the mask exclude change as `settle` says, or not: None.
       mode: 'transport', 'mean' or 'sample'.
       noise: standard normal (n, C), for 'sample'.
 
@@ -86,10 +90,10 @@ def set_values(
         raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
     if mode == "sample" and noise is None:
         raise ValueError("mode 'sample' needs noise")
-    latents, asked = tf.convert_to_tensor(latents), tf.convert_to_tensor(asked)
+    latents, mask = tf.convert_to_tensor(latents), tf.convert_to_tensor(mask)
     labels = model.labels
     current = values_of(latents, model)
-    new = settle(current, values, asked, labels, model.log_label_prior, incompatible)
+    new = settle(current, values, mask, labels, model.log_label_prior, incompatible)
     loc, scale = prior_of(new, model)
     characteristic = latents[:, : labels.characteristic]
     if mode == "transport":
@@ -98,33 +102,39 @@ def set_values(
         moves = new != current
     else:
         moved = loc if mode == "mean" else loc + scale * noise
-        moves = (new != current) | asked
+        moves = (new != current) | mask
     kept = tf.where(_per_latent(moves, labels), moved, characteristic)
     return tf.concat([kept, latents[:, labels.characteristic :]], axis=1)
 
 
-def swap(latents: Any, donors: Any, asked: Any, model: LabelModel, incompatible: Any = None) -> tf.Tensor:
-    """The recipients' latents with the donors' characteristics of the asked labels.
+def swap(
+    latents: TensorLike,
+    donors: TensorLike,
+    mask: TensorLike,
+    model: LabelModel,
+    incompatible: TensorLike | None = None,
+) -> tf.Tensor:
+    """The recipients' latents with the donors' characteristics of the labels in the mask.
 
     Labels of the recipient that the carried values exclude are transported as `settle` says.
 
     Args:
       latents: of the recipients, float32 (n, D).
       donors: of the donors, float32 (n, D).
-      asked: bool (n, L), which labels are carried over.
+      mask: bool (n, L), which labels are carried over.
       model: the labels' distributions.
       incompatible: float32 (L, V, L, V), or None to leave all other labels as they are.
     """
-    latents, donors, asked = (tf.convert_to_tensor(x) for x in (latents, donors, asked))
+    latents, donors, mask = (tf.convert_to_tensor(x) for x in (latents, donors, mask))
     labels = model.labels
     if incompatible is not None:
-        latents = set_values(latents, values_of(donors, model), asked, model, incompatible)
-    carried = _per_latent(asked, labels)
+        latents = set_values(latents, values_of(donors, model), mask, model, incompatible)
+    carried = _per_latent(mask, labels)
     part = tf.where(carried, donors[:, : labels.characteristic], latents[:, : labels.characteristic])
     return tf.concat([part, latents[:, labels.characteristic :]], axis=1)
 
 
-def draw(values: Any, model: LabelModel, noise: Noise) -> tf.Tensor:
+def draw(values: TensorLike, model: LabelModel, noise: Noise) -> tf.Tensor:
     """z ~ p(z | y): characteristic latents from p(z_i | y_i), style latents from N(0, I).
 
     A label that is `MISSING` is summed out: z_i ~ sum_v p(v) p(z_i | v).
@@ -144,14 +154,14 @@ def draw(values: Any, model: LabelModel, noise: Noise) -> tf.Tensor:
     return tf.concat([loc + scale * noise.normal[:, :split], noise.normal[:, split:]], axis=1)
 
 
-def values_from_prior(uniform: Any, labels: Labels, log_label_prior: Any) -> tf.Tensor:
+def values_from_prior(uniform: TensorLike, labels: Labels, log_label_prior: tf.Tensor) -> tf.Tensor:
     """Values drawn from p(y_i) by uniform variates (n, L): int32 (n, L)."""
     cumulative = tf.cumsum(tf.exp(log_label_prior), axis=-1)  # (L, V)
     drawn = tf.reduce_sum(tf.cast(cumulative < uniform[..., None], tf.int32), axis=-1)
     return tf.minimum(drawn, tf.constant([x.values - 1 for x in labels], tf.int32))
 
 
-def prior_of(values: Any, model: LabelModel) -> tuple[tf.Tensor, tf.Tensor]:
+def prior_of(values: TensorLike, model: LabelModel) -> tuple[tf.Tensor, tf.Tensor]:
     """Loc and scale of p(z_i | y_i) at integer values (n, L): (n, C) each."""
     owned = latent_owners(model.labels)
     table = tf.gather(tf.one_hot(values, model.labels.values), owned, axis=1)  # (n, C, V)

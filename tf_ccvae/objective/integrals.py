@@ -1,7 +1,7 @@
 """Expectations under a Gaussian tilted by a classifier, by the midpoint rule in one dimension."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +12,7 @@ from tf_ccvae.objective.classifier import log_values_at_nodes
 from tf_ccvae.objective.label_model import LabelModel, characteristic_posterior, parts, product
 
 REACH = 8.0  # grids cover [-8, 8] in standardised units
-Gradient = Callable[..., Any]
+Gradient = Callable[..., tuple[tf.Tensor, ...]]  # upstream gradients to those of the arguments
 
 
 class Projection(NamedTuple):

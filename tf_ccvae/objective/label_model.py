@@ -1,6 +1,6 @@
 """What the mathematics takes: the distributions of labels and the randomness of one evaluation."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -8,6 +8,8 @@ from tensorflow_probability import distributions as tfd
 from tf_ccvae.labels import Labels
 
 NEVER = -1e9  # logit of a value that a label does not have
+
+TensorLike: TypeAlias = tf.types.experimental.TensorLike  # a tensor, or an array or number that becomes one
 
 
 class LabelModel(NamedTuple):

@@ -18,19 +18,19 @@ from tf_ccvae.support.parser import Parser
 
 def parser() -> Parser:
     """The command line."""
-    made = Parser("python -m tf_ccvae.evaluate", __doc__)
-    made.add_argument("run", type=Path, help="run directory that tf_ccvae.fit has made")
-    made.add_argument("--split", default="test", help="train, validation or test (default)")
-    made.add_argument("--judge", type=Path, help="folder of a judge (default: RUN/judge)")
-    made.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default: 0)")
-    made.add_argument("--generated", type=int, default=2000, help="images generated for distances (default: 2000)")
-    add_places(made)
-    made.add_argument(
+    options = Parser("python -m tf_ccvae.evaluate", __doc__)
+    options.add_argument("run", type=Path, help="run directory that tf_ccvae.fit has made")
+    options.add_argument("--split", default="test", help="train, validation or test (default)")
+    options.add_argument("--judge", type=Path, help="folder of a judge (default: RUN/judge)")
+    options.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default: 0)")
+    options.add_argument("--generated", type=int, default=2000, help="images generated for distances (default: 2000)")
+    add_places(options)
+    options.add_argument(
         "--examples",
         type=int,
         help="images of the split to look at, drawn by the seed (default: all)",
     )
-    return made
+    return options
 
 
 def main(argv: Sequence[str] | None = None) -> int:

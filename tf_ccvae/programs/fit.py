@@ -9,10 +9,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tf_ccvae import settings
 from tf_ccvae.support.errors import UserError, failed_write, line_of
+from tf_ccvae.support.files import JsonObject
 from tf_ccvae.support.parser import mistakes_in_one_line
 from tf_ccvae.support.startup import prepare
 
@@ -204,7 +205,7 @@ def train(job: Job, trackers: Trackers) -> LabelledVAE | None:
     return model
 
 
-def measure(job: Job, model: LabelledVAE) -> dict[str, Any]:
+def measure(job: Job, model: LabelledVAE) -> JsonObject:
     """The content of results.json: measures on the test split, and what the training took."""
     from tf_ccvae.training import build, measures
 
@@ -222,7 +223,7 @@ def measure(job: Job, model: LabelledVAE) -> dict[str, Any]:
     }
 
 
-def report(job: Job, model: LabelledVAE, results: dict[str, Any], trackers: Trackers) -> None:
+def report(job: Job, model: LabelledVAE, results: JsonObject, trackers: Trackers) -> None:
     """Writes figures and results.json, prints the summary, and ends the records of trackers."""
     import numpy as np
 

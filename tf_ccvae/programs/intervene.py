@@ -6,7 +6,6 @@ writes a labelled grid as PNG; `--separate` writes the single images too, and `-
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from tf_ccvae.programs.intervention_commands import COMMANDS
 from tf_ccvae.programs.on_run import main_of
@@ -29,7 +28,7 @@ def parser() -> Parser:
     pictures.add_argument("--npz", action="store_true", help="write the arrays beside the picture, too")
     images = "files, folders, or indices into the test split"
 
-    def add(name: str, what: str, *parents: Parser) -> Any:
+    def add(name: str, what: str, *parents: Parser) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=what, description=what, parents=[every, *parents])
 
     one = add("traverse", "move labels along their characteristic, from one value's prior to another's", pictures)

@@ -106,14 +106,14 @@ def set_labels(arguments: argparse.Namespace, model: "LabelledVAE", config: RunS
 
     from tf_ccvae import interventions
 
-    asked = _settings(model, arguments.label)
-    if not asked:
+    by_label = _settings(model, arguments.label)
+    if not by_label:
         raise ConfigError("--label: give at least one NAME=VALUE")
     images, titles = _images(arguments, model, config)
-    edited = interventions.set_labels(model, images, asked, arguments.mode, arguments.seed, not arguments.alone)
+    edited = interventions.set_labels(model, images, by_label, arguments.mode, arguments.seed, not arguments.alone)
     shown = np.stack([_as_floats(images), interventions.reconstruct(model, images), edited], axis=1)
     columns = ["image", "reconstruction", "edited"]
-    write_sheet(arguments, out, shown, titles, columns, _described(model, asked))
+    write_sheet(arguments, out, shown, titles, columns, _described(model, by_label))
 
 
 def generate(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSettings, out: Path) -> None:
@@ -124,17 +124,17 @@ def generate(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSet
 
     if arguments.count < 1:
         raise ConfigError("--count: must be at least 1")
-    asked = _settings(model, arguments.label)
-    values = values_by_name.choose_values(model, asked, arguments.count, arguments.seed, arguments.unspecified)
+    by_label = _settings(model, arguments.label)
+    values = values_by_name.choose_values(model, by_label, arguments.count, arguments.seed, arguments.unspecified)
     style = read_images([arguments.style], model.image_shape, config)[0] if arguments.style else None
     if style is not None and len(style) != 1:
         raise ConfigError("--style: name one image")
-    made = interventions.generate(model, values, arguments.seed, style)
+    new = interventions.generate(model, values, arguments.seed, style)
     across = min(8, arguments.count)
     rows = -(-arguments.count // across)
     sheet = np.ones((rows * across, *model.image_shape), np.float32)
-    sheet[: arguments.count] = made.images
-    title = _described(model, asked) or "labels from p(y)"
+    sheet[: arguments.count] = new.images
+    title = _described(model, by_label) or "labels from p(y)"
     write_sheet(
         arguments,
         out,
@@ -142,8 +142,8 @@ def generate(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSet
         [],
         [],
         title,
-        labels=made.labels,
-        latents=made.latents,
+        labels=new.labels,
+        latents=new.latents,
     )
 
 

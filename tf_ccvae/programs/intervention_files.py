@@ -1,16 +1,26 @@
 """The files that `intervene` writes and reads: sheets of pictures, arrays, latents."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tf_ccvae.settings import ConfigError
 
+if TYPE_CHECKING:
+    import numpy as np
+
 
 def write_sheet(
-    arguments: argparse.Namespace, out: Path, images: Any, rows: Any, columns: Any, title: str, **more: Any
+    arguments: argparse.Namespace,
+    out: Path,
+    images: "np.ndarray",
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    **more: "np.ndarray | Sequence[str]",
 ) -> None:
-    """A grid (rows, columns, height, width, channels) as PNG, and whatever else was asked for."""
+    """A grid (rows, columns, height, width, channels) as PNG, and the files that `--separate` and `--npz` ask for."""
     import numpy as np
     from PIL import Image
 
@@ -44,7 +54,7 @@ def save_arrays(path: Path, **arrays: Any) -> None:
         np.savez_compressed(file, **arrays)
 
 
-def read_latents(path: Path) -> tuple[Any, list[str]]:
+def read_latents(path: Path) -> tuple["np.ndarray", list[str]]:
     """Latents and their names from a file that `encode` has written.
 
     Raises:

@@ -43,7 +43,7 @@ def add_places(parser: argparse._ActionsContainer) -> None:
 
 
 def places_of(arguments: argparse.Namespace) -> dict[str, Path]:
-    """What was given for the options of `add_places`."""
+    """The values of the options of `add_places`."""
     return {name: place for name in PLACES if (place := getattr(arguments, f"data_{name}")) is not None}
 
 

@@ -6,14 +6,20 @@ import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tf_ccvae import settings
 from tf_ccvae.programs.sweep_settings import LEAST, Range, Sweep, configure, text_of
-from tf_ccvae.support.files import write_text
+from tf_ccvae.support.files import Json, write_text
+
+if TYPE_CHECKING:
+    from keras_tuner import HyperParameters, Oracle, Tuner
+    from keras_tuner.engine.trial import Trial
+
+    from tf_ccvae.data.dataset import Dataset
 
 
-def space(sweep: Sweep) -> Any:
+def space(sweep: Sweep) -> "HyperParameters":
     """The searched settings as KerasTuner's HyperParameters; lists become choices between texts."""
     from keras_tuner import HyperParameters
 
@@ -28,7 +34,7 @@ def space(sweep: Sweep) -> Any:
     return space
 
 
-def oracle(sweep: Sweep, epochs: int) -> Any:
+def oracle(sweep: Sweep, epochs: int) -> "Oracle":
     """KerasTuner's oracle that proposes the trials; hyperband trains the best for `epochs` epochs."""
     from keras_tuner import Objective, oracles
 
@@ -47,7 +53,7 @@ def oracle(sweep: Sweep, epochs: int) -> Any:
 Train = Callable[[str, settings.Config], float]
 
 
-def search(sweep: Sweep, fixed: Sequence[str], to: Path, train: Train, report: Callable[[str], None]) -> Any:
+def search(sweep: Sweep, fixed: Sequence[str], to: Path, train: Train, report: Callable[[str], None]) -> "Tuner":
     """Runs the trials that are still missing.
 
     Args:
@@ -66,12 +72,12 @@ def search(sweep: Sweep, fixed: Sequence[str], to: Path, train: Train, report: C
     epochs = configure(sweep, {}, fixed).training.epochs
 
     class Trials(keras_tuner.Tuner):
-        def run_trial(self, trial: Any, *arguments: Any, **keywords: Any) -> dict[str, float]:
+        def run_trial(self, trial: "Trial", *arguments: object, **keywords: object) -> dict[str, float]:
             value = train(trial.trial_id, trial_config(sweep, trial, fixed))
             report(f"trial {trial.trial_id}: {sweep.objective} {value:.5g}  {shown(sweep, trial)}")
             return {sweep.objective: value}
 
-        def on_trial_end(self, trial: Any) -> None:
+        def on_trial_end(self, trial: "Trial") -> None:
             super().on_trial_end(trial)
             write(sweep, fixed, self.oracle, to)
 
@@ -82,7 +88,7 @@ def search(sweep: Sweep, fixed: Sequence[str], to: Path, train: Train, report: C
     return tuner
 
 
-def trial_config(sweep: Sweep, trial: Any, fixed: Sequence[str]) -> settings.Config:
+def trial_config(sweep: Sweep, trial: "Trial", fixed: Sequence[str]) -> settings.Config:
     """The settings of a trial, with the number of epochs that hyperband gives it."""
     values = trial.hyperparameters.values
     config = configure(sweep, {name: values[name] for name in sweep.search}, fixed)
@@ -92,24 +98,24 @@ def trial_config(sweep: Sweep, trial: Any, fixed: Sequence[str]) -> settings.Con
     return config.model_copy(update={"training": training})
 
 
-def shown(sweep: Sweep, trial: Any) -> str:
+def shown(sweep: Sweep, trial: "Trial") -> str:
     values = trial.hyperparameters.values
     return "  ".join(f"{name} {short(values[name])}" for name in sweep.search)
 
 
-def short(value: Any) -> str:
+def short(value: Json) -> str:
     """A value of a setting as tables show it."""
     return f"{value:.4g}" if isinstance(value, float) else text_of(value)
 
 
-def ranking(sweep: Sweep, oracle: Any) -> list[Any]:
+def ranking(sweep: Sweep, oracle: "Oracle") -> "list[Trial]":
     """The trials that ended well, best first; those of the most epochs before others."""
     ended = [trial for trial in oracle.trials.values() if trial.status == "COMPLETED"]
     sign = 1 if sweep.objective in LEAST else -1
     return sorted(ended, key=lambda t: (-t.hyperparameters.values.get("tuner/epochs", 0), sign * t.score))
 
 
-def write(sweep: Sweep, fixed: Sequence[str], oracle: Any, to: Path) -> None:
+def write(sweep: Sweep, fixed: Sequence[str], oracle: "Oracle", to: Path) -> None:
     """Writes results.csv, best trial first, and best.yaml, its settings."""
     ranked = ranking(sweep, oracle)
     if not ranked:
@@ -128,23 +134,30 @@ def write(sweep: Sweep, fixed: Sequence[str], oracle: Any, to: Path) -> None:
     best.to_yaml(to / "best.yaml")
 
 
-def load(config: settings.Config, data: dict[str, Any]) -> Any:
-    """The data of a configuration; loaded again only if their settings differ from the last."""
-    from tf_ccvae.data import sources
+class LastData:
+    """The data of configurations; loaded again only if their settings differ from the last."""
 
-    key = (config.data, config.seed)
-    if data.get("key") != key:
-        data.update(key=key, dataset=sources.load(config.data, config.seed, progress=True))
-    return data["dataset"]
+    def __init__(self) -> None:
+        self._key: tuple[settings.Data, int] | None = None
+        self._dataset: Dataset | None = None
+
+    def of(self, config: settings.Config) -> "Dataset":
+        """The data set of a configuration; raises what `sources.load` does."""
+        from tf_ccvae.data import sources
+
+        key = (config.data, config.seed)
+        if self._dataset is None or self._key != key:
+            self._key, self._dataset = key, sources.load(config.data, config.seed, progress=True)
+        return self._dataset
 
 
-def trainer(to: Path, objective: str, data: dict[str, Any], report: Callable[[str], None]) -> Train:
+def trainer(to: Path, objective: str, data: LastData, report: Callable[[str], None]) -> Train:
     """What trains a trial: in `to`/runs/<trial>, going on with a run that was stopped.
 
     Args:
       to: folder of the sweep.
       objective: the column of history.csv.
-      data: the last data set that was loaded and the settings it has, kept between trials.
+      data: where trials get their data.
       report: called with one line for the user.
     """
     import keras
@@ -159,7 +172,7 @@ def trainer(to: Path, objective: str, data: dict[str, Any], report: Callable[[st
             shutil.rmtree(run.path, ignore_errors=True)  # of a sweep that was stopped before it was first saved
             run = run_directory.create(run.path, config.name)
             config.to_yaml(run.config)
-        dataset = load(config, data)
+        dataset = data.of(config)
         keras.backend.clear_session()
         try:
             with Trackers(config, run, report) as trackers:

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from tf_ccvae import settings
 from tf_ccvae.settings.schema import read_yaml
+from tf_ccvae.support.files import Json, JsonObject
 
 LEAST = ("validation_mean_absolute_error", "validation_style_divergence")  # measures of which less is better
 
@@ -36,7 +37,7 @@ class Sweep(settings.Settings):
     """
 
     config: Path
-    settings: Annotated[dict[str, Any], Field(default_factory=dict)]
+    settings: Annotated[JsonObject, Field(default_factory=dict)]
     search: Annotated[dict[str, Range | list[Any]], Field(min_length=1)]
     tuner: Literal["random", "bayesian", "hyperband"] = "bayesian"
     trials: Annotated[int, Field(ge=1)] = 20
@@ -58,7 +59,7 @@ def read_sweep(path: Path) -> Sweep:
         raise settings.ConfigError(f"{path}: {'.'.join(map(str, first['loc'][:2]))}: {first['msg']}") from None
 
 
-def text_of(value: Any) -> str:
+def text_of(value: Json) -> str:
     """A value as it is written on the command line: `0.1`, `true`, `null`, `[32, 64]`, `cosine`."""
     return value if isinstance(value, str) else json.dumps(value)
 
@@ -68,7 +69,7 @@ def option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def configure(sweep: Sweep, values: dict[str, Any], fixed: Sequence[str] = ()) -> settings.Config:
+def configure(sweep: Sweep, values: JsonObject, fixed: Sequence[str] = ()) -> settings.Config:
     """The settings of a trial.
 
     Args:
@@ -79,9 +80,9 @@ def configure(sweep: Sweep, values: dict[str, Any], fixed: Sequence[str] = ()) -
     Raises:
       ConfigError: they are not settings, or impossible.
     """
-    given = {argument.partition("=")[0] for argument in fixed}
+    named = {argument.partition("=")[0] for argument in fixed}
     written = {option(name): value for name, value in {**sweep.settings, **values}.items()}
-    arguments = [f"{name}={text_of(value)}" for name, value in written.items() if name not in given]
+    arguments = [f"{name}={text_of(value)}" for name, value in written.items() if name not in named]
     return settings.parse(["--config", str(sweep.config), *fixed, *arguments]).config
 
 
@@ -123,7 +124,7 @@ def check_objective(objective: str, labels: Sequence[str]) -> None:
     from tf_ccvae.training.measures import MEASURES
 
     per_label = [f"{name}_{label}" for label in labels for name in MEASURES[-2:]]
-    known = [f"validation_{name}" for name in (*MEASURES, *per_label)]
-    if objective not in known:
-        near = difflib.get_close_matches(objective, known, n=1, cutoff=0)
+    columns = [f"validation_{name}" for name in (*MEASURES, *per_label)]
+    if objective not in columns:
+        near = difflib.get_close_matches(objective, columns, n=1, cutoff=0)
         raise settings.ConfigError(f"objective: {objective} is not measured; did you mean {near[0]}?")

@@ -12,10 +12,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tf_ccvae import settings
-from tf_ccvae.programs.sweep import load, ranking, search, short, trainer
+from tf_ccvae.programs.sweep import LastData, ranking, search, short, trainer
 from tf_ccvae.programs.sweep_settings import Sweep, check, check_objective, read_sweep
 from tf_ccvae.support.errors import reason
 from tf_ccvae.support.files import new_folder, write_text
@@ -27,11 +26,11 @@ INTERRUPTED = 130
 
 
 def parser() -> Parser:
-    made = Parser("python -m tf_ccvae.tune", __doc__)
-    made.add_argument("sweep", type=Path, help="YAML file that says what to search, such as examples/sweep.yaml")
-    made.add_argument("--to", type=Path, help="folder of the sweep (default: runs/<name of the file>-<time>)")
-    made.add_argument("--trials", type=int, help="in place of the number in the file")
-    return made
+    options = Parser("python -m tf_ccvae.tune", __doc__)
+    options.add_argument("sweep", type=Path, help="YAML file that says what to search, such as examples/sweep.yaml")
+    options.add_argument("--to", type=Path, help="folder of the sweep (default: runs/<name of the file>-<time>)")
+    options.add_argument("--trials", type=int, help="in place of the number in the file")
+    return options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,8 +59,8 @@ def run(arguments: argparse.Namespace, fixed: list[str]) -> int:
     from tf_ccvae.training import tracking
 
     tracking.check(base)
-    data: dict[str, Any] = {}
-    check_objective(sweep.objective, load(base, data).labels.names)
+    data = LastData()
+    check_objective(sweep.objective, data.of(base).labels.names)
     to = arguments.to or new_folder(Path("runs"), file.stem)
     remember(sweep, fixed, to)
     console = plain_console()

@@ -61,19 +61,19 @@ def check_data(config: Config, overrides: Collection[str] = (), file: Path | Non
         fail("data.validation_fraction", "together with data.test_fraction must leave examples for training")
 
 
-def check_strategy(config: Config, given: Iterable[str]) -> None:
+def check_strategy(config: Config, arguments: Iterable[str]) -> None:
     """Checks that the strategy fits the other settings.
 
     Args:
       config: resolved settings.
-      given: arguments that were given, such as `run_dir`.
+      arguments: names of those on the command line, such as `run_dir`.
 
     Raises:
       ConfigError: XLA with a strategy, or workers that are not told a common run directory.
     """
     if config.strategy != "none" and config.training.jit is True:
         raise ConfigError(f"training.jit: true (XLA) does not work with --strategy {config.strategy}; leave it at auto")
-    if config.strategy == "multi_worker" and not {"run_dir", "resume"} & set(given):
+    if config.strategy == "multi_worker" and not {"run_dir", "resume"} & set(arguments):
         raise ConfigError("--run-dir: missing; --strategy multi_worker needs a directory that all workers share")
 
 

@@ -86,30 +86,30 @@ def parse(argv: Sequence[str], prog: str | None = None) -> Command:
     Raises:
       ConfigError: an argument, the config file or the combination of both cannot be used.
     """
-    given = _arguments(argv, prog)
+    arguments = _arguments(argv, prog)
     for name in ("config", "run_dir"):
-        if name in given and "resume" in given:
+        if name in arguments and "resume" in arguments:
             raise ConfigError(f"{option(name)}: cannot be given together with --resume")
-    file, named = _config_file(given)
+    file, named = _config_file(arguments)
     if not file.is_file():
         raise ConfigError(f"{named}: {file}: no such file{_configurations() if named == '--config' else ''}")
     saved = Config.from_yaml(file)
-    overrides = {key: text for key, text in given.items() if key not in ONLY_ARGUMENTS}
+    overrides = {key: text for key, text in arguments.items() if key not in ONLY_ARGUMENTS}
     config = _override(saved, overrides)
     if not config.name:
         config = config.model_copy(update={"name": _safe_name(file.stem)})
     check_data(config, overrides, file)
-    check_strategy(config, given)
-    return Command(config, _path(given, "run_dir"), _path(given, "resume"))
+    check_strategy(config, arguments)
+    return Command(config, _path(arguments, "run_dir"), _path(arguments, "resume"))
 
 
-def _add_argument(group: Any, *names: str, **kwargs: Any) -> None:
+def _add_argument(group: argparse._ArgumentGroup, *names: str, **kwargs: Any) -> None:
     """Adds an argument with its type and default in the words of YAML; hidden ones (a group as JSON) are left out."""
     if kwargs["help"] == argparse.SUPPRESS:
         return
     words = {"None": "null", "False": "false", "True": "true", "()": "[]", "": "''"}
     kwargs["help"] = re.sub(
-        r"\(default: (.*)\)$", lambda found: f"(default: {words.get(found[1], found[1])})", kwargs["help"]
+        r"\(default: (.*)\)$", lambda match: f"(default: {words.get(match[1], match[1])})", kwargs["help"]
     )
     kwargs["metavar"] = re.sub(r"^tuple(?=\[)", "", kwargs["metavar"])
     group.add_argument(*names, **kwargs)
@@ -151,14 +151,14 @@ def _arguments(argv: Sequence[str], prog: str | None) -> dict[str, str]:
             raise ConfigError(f"{argument}: not a setting; settings are written --training.epochs 10")
         options = [option(key) for key in (*ONLY_ARGUMENTS, *dict(fields(Config)))]
         raise ConfigError(f"{argument}: unknown setting{did_you_mean(argument, [*options, '--help', '--version'])}")
-    given = {key: ",".join(text) if isinstance(text, list) else text for key, text in vars(namespace).items()}
-    return {key: text for key, text in given.items() if not (key in ONLY_ARGUMENTS and text == "null")}
+    texts = {key: ",".join(text) if isinstance(text, list) else text for key, text in vars(namespace).items()}
+    return {key: text for key, text in texts.items() if not (key in ONLY_ARGUMENTS and text == "null")}
 
 
-def _config_file(given: Mapping[str, str]) -> tuple[Path, str]:
-    if "resume" in given:
-        return Path(given["resume"]) / "config.yaml", "--resume"
-    return find_config(Path(given.get("config", DEFAULT_FILE))), "--config"
+def _config_file(arguments: Mapping[str, str]) -> tuple[Path, str]:
+    if "resume" in arguments:
+        return Path(arguments["resume"]) / "config.yaml", "--resume"
+    return find_config(Path(arguments.get("config", DEFAULT_FILE))), "--config"
 
 
 def find_config(file: Path) -> Path:
@@ -171,8 +171,8 @@ def _configurations() -> str:
     return f"; there are {', '.join(f'configs/{x.name}' for x in sorted(CONFIGS.glob('*.yaml')))}"
 
 
-def _path(given: Mapping[str, str], name: str) -> Path | None:
-    return Path(given[name]) if name in given else None
+def _path(arguments: Mapping[str, str], name: str) -> Path | None:
+    return Path(arguments[name]) if name in arguments else None
 
 
 def _safe_name(stem: str) -> str:
@@ -180,7 +180,7 @@ def _safe_name(stem: str) -> str:
 
 
 def _override(config: Config, overrides: Mapping[str, str]) -> Config:
-    known = dict(fields(Config))
+    every = dict(fields(Config))
     content = config.model_dump(mode="json")
     if overrides.get("model.latents", "null") != "null":  # either number of latents replaces the other one of the file
         content["model"]["style_latents"] = "auto"
@@ -188,7 +188,7 @@ def _override(config: Config, overrides: Mapping[str, str]) -> Config:
         content["model"]["latents"] = None
     for key, text in overrides.items():
         *section, last = key.split(".")
-        (content[section[0]] if section else content)[last] = _value(text, known[key])
+        (content[section[0]] if section else content)[last] = _value(text, every[key])
     try:
         return Config.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:

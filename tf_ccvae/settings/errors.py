@@ -41,7 +41,7 @@ def fields(settings: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, F
             yield prefix + name, field
 
 
-def kinds(annotation: Any) -> Iterator[Any]:
+def kinds(annotation: object) -> Iterator[object]:
     """The types and literal values that an annotation allows, such as float and "auto"; text by its examples."""
     origin = get_origin(annotation)
     if origin is Annotated:
@@ -75,29 +75,29 @@ _BOUNDS = {
 
 
 def explain(
-    error: ValidationError, settings: type[BaseModel], given: Mapping[str, Any], form: Callable[[str], str]
+    error: ValidationError, settings: type[BaseModel], content: Mapping[str, Any], form: Callable[[str], str]
 ) -> str:
     """One line about the first thing that is wrong.
 
     Args:
       error: from a validation of `settings`.
       settings: all of them.
-      given: what was validated, nested as in a file or with dotted names as on the command line.
+      content: what was validated, nested as in a file or with dotted names as on the command line.
       form: how a dotted name is written where the settings came from.
     """
     problems = error.errors(include_url=False)
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    known = dict(fields(settings))
+    every = dict(fields(settings))
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "contradiction":
         return f"{form('.'.join(filter(None, (key, first['ctx']['setting']))))}: {first['msg']}"
     if first["type"] == "extra_forbidden":
         groups = (name for name, field in settings.model_fields.items() if is_section(field))
-        return f"{form(key)}: unknown setting{did_you_mean(key, [*known, *groups])}"
-    name = next((n for n in known if key == n or key.startswith(f"{n}.")), None)
+        return f"{form(key)}: unknown setting{did_you_mean(key, [*every, *groups])}"
+    name = next((n for n in every if key == n or key.startswith(f"{n}.")), None)
     if name is None:
         return f"{form(key)}: {_show(first['input'])} is not a group of settings"
-    value = lookup(given, name)
+    value = lookup(content, name)
     length = len(name.split("."))
     for problem in problems:
         if problem["type"] in _BOUNDS and problem["loc"][:length] == first["loc"][:length]:
@@ -108,10 +108,10 @@ def explain(
         return f"{form(name)}: {_show(value)} may only hold letters, digits, '.', '_' and '-'"
     if first["type"] == "finite_number":
         return f"{form(name)}: {_show(value)} is not a finite number"
-    return f"{form(name)}: {_show(value)} is not {_expected(known[name].annotation, value)}"
+    return f"{form(name)}: {_show(value)} is not {_expected(every[name].annotation, value)}"
 
 
-def _expected(annotation: Any, value: Any) -> str:
+def _expected(annotation: object, value: object) -> str:
     """The allowed types or values in words, with the nearest one if `value` looks like a misspelt one."""
     allowed = list(kinds(annotation))
     literal = [str(kind) for kind in allowed if not isinstance(kind, type)]
@@ -127,31 +127,31 @@ def _expected(annotation: Any, value: Any) -> str:
     return f"{text}; did you mean {nearest[0]}?" if nearest else text
 
 
-def _choices(annotation: Any) -> list[str]:
+def _choices(annotation: object) -> list[str]:
     """What the items of a list may be, if they are a choice of names."""
     items = get_args(annotation)[:1] if get_origin(annotation) is tuple else ()
     return [str(choice) for item in items if get_origin(item) is Literal for choice in get_args(item)]
 
 
-def lookup(given: Mapping[str, Any], name: str) -> Any:
+def lookup(content: Mapping[str, Any], name: str) -> Any:
     """The value of a setting by its dotted name, nested as in a file or with dotted names as on the command line."""
-    if name in given:
-        return given[name]
-    value: Any = given
+    if name in content:
+        return content[name]
+    value: Any = content
     for part in name.split("."):
         value = value[part]
     return value
 
 
-def _show(value: Any) -> str:
+def _show(value: object) -> str:
     return repr(value) if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def did_you_mean(key: str, known: Sequence[str]) -> str:
-    """The known name nearest to `key`, compared in full first and then by the part behind the last dot."""
-    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
+def did_you_mean(key: str, names: Sequence[str]) -> str:
+    """The one of `names` nearest to `key`, compared in full first and then by the part behind the last dot."""
+    nearest = difflib.get_close_matches(key, names, n=1, cutoff=0.8)
     if not nearest:
-        last = {name.rpartition(".")[2].removeprefix("--"): name for name in reversed(known)}
-        found = difflib.get_close_matches(key.rpartition(".")[2].removeprefix("--"), last, n=1, cutoff=0.7)
-        nearest = [last[name] for name in found] or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+        last = {name.rpartition(".")[2].removeprefix("--"): name for name in reversed(names)}
+        matches = difflib.get_close_matches(key.rpartition(".")[2].removeprefix("--"), last, n=1, cutoff=0.7)
+        nearest = [last[name] for name in matches] or difflib.get_close_matches(key, names, n=1, cutoff=0.6)
     return f"; did you mean {nearest[0]}?" if nearest else "; --help lists all settings"

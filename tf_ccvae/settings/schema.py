@@ -9,7 +9,7 @@ file that holds them is. Nothing here imports TensorFlow.
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import Field, ValidationError
@@ -25,7 +25,7 @@ from tf_ccvae.settings.errors import (
 )
 from tf_ccvae.settings.model_settings import Model
 from tf_ccvae.settings.yaml_files import Dumper, read_mapping
-from tf_ccvae.support.files import write_text
+from tf_ccvae.support.files import JsonObject, write_text
 
 Between0And1 = Annotated[float, Field(gt=0, lt=1)]
 Catalogued = Annotated[
@@ -232,13 +232,13 @@ class Config(Settings):
         write_text(Path(path), self.dump())
 
 
-def flatten(config: Config) -> dict[str, Any]:
+def flatten(config: Config) -> JsonObject:
     """Every setting by its dotted name, such as `training.epochs`, as it would stand in a file."""
     content = config.model_dump(mode="json")
     return {name: lookup(content, name) for name, _ in fields(Config)}
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> JsonObject:
     """What a file of settings holds, as JSON would.
 
     Raises:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ from yaml.constructor import ConstructorError
 
 from tf_ccvae.settings.errors import ConfigError
 from tf_ccvae.support.errors import reason
+from tf_ccvae.support.files import JsonObject
 
 
 class Loader(yaml.SafeLoader):
     """YAML in which 1e-3 is a number, and a key given twice is an error."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
             name = str(key.value)
@@ -29,7 +31,7 @@ class Dumper(yaml.SafeDumper):
     """YAML with lists on one line, and text that looks like a number in quotes."""
 
 
-def _list_on_one_line(dumper: yaml.SafeDumper, values: list[Any]) -> yaml.Node:
+def _list_on_one_line(dumper: yaml.SafeDumper, values: list[object]) -> yaml.Node:
     return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)
 
 
@@ -39,7 +41,7 @@ for _class in (Loader, Dumper):
 Dumper.add_representer(list, _list_on_one_line)
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> JsonObject:
     """What a YAML file holds, as JSON would.
 
     Raises:

@@ -4,9 +4,13 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+# What JSON has: numbers, texts, null, lists and objects.
+Json: TypeAlias = "Mapping[str, Any] | Sequence[Any] | str | float | bool | None"
+JsonObject: TypeAlias = dict[str, Any]
 
 
 @contextlib.contextmanager
@@ -34,7 +38,7 @@ def write_text(path: Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Json) -> None:
     """Replaces a file by this content as JSON."""
     write_text(path, json.dumps(content, indent=2) + "\n")
 

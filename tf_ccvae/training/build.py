@@ -90,7 +90,7 @@ def steps_per_epoch(config: Config, train: Split) -> int:
 def build_optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
     """Adam with the configured schedule over `steps` steps; loss scaling is added by Keras where the precision asks."""
     training = config.training
-    rate: Any = training.learning_rate
+    rate: float | keras.optimizers.schedules.LearningRateSchedule = training.learning_rate
     warmup = min(training.warmup_steps, steps - 1)
     if training.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from types import FrameType
 
 import keras
 import numpy as np
@@ -51,10 +51,10 @@ class Checkpoints(keras.callbacks.Callback):
         self.started = 0.0
         self.diverged = False
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.started = time.monotonic()
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = logs or {}
         row: dict[str, float | None] = {"epoch": epoch + 1}
         loss, bound = float(logs["loss"]), float(logs["val_bound"])
@@ -83,10 +83,10 @@ class Unmeasured(keras.callbacks.CallbackList):
     Keras makes numbers of it first, for which the host has to wait for the device after every step.
     """
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         super().on_train_batch_end(batch, {})
 
-    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_test_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         super().on_test_batch_end(batch, {})
 
 
@@ -99,7 +99,7 @@ class Interruption(keras.callbacks.Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked = False
+        self.interrupted = False
 
     @contextlib.contextmanager
     def heard(self) -> Iterator[None]:
@@ -109,8 +109,8 @@ class Interruption(keras.callbacks.Callback):
             yield
             return
 
-        def note(number: int, frame: Any) -> None:
-            self.asked = True
+        def note(number: int, frame: FrameType | None) -> None:
+            self.interrupted = True
             signal.default_int_handler(number, frame)
 
         signal.signal(signal.SIGINT, note)
@@ -119,6 +119,6 @@ class Interruption(keras.callbacks.Callback):
         finally:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self.asked:
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        if self.interrupted:
             raise KeyboardInterrupt

@@ -1,11 +1,10 @@
 """The measures of a model over a split, as `fit` and every epoch report them."""
 
-from typing import Any
-
 from tf_ccvae.data.dataset import Split
 from tf_ccvae.data.pipeline import evaluation_batches
 from tf_ccvae.models.counting import number_or_none
 from tf_ccvae.models.labelled_vae import LabelledVAE
+from tf_ccvae.support.files import JsonObject
 
 EVALUATION_BATCH = 200
 MEASURES = (
@@ -21,7 +20,7 @@ MEASURES = (
 )
 
 
-def measure(model: LabelledVAE, split: Split) -> dict[str, Any]:
+def measure(model: LabelledVAE, split: Split) -> JsonObject:
     """All measures over a split, counted exactly; `labels` holds those of each label.
 
     Terms are in nats per image, the error in pixels of [0, 1]. What is not known is None: the accuracy where no example
@@ -30,6 +29,6 @@ def measure(model: LabelledVAE, split: Split) -> dict[str, Any]:
     if not model.compiled:
         model.compile(jit_compile=False)
     logs = model.evaluate(evaluation_batches(split, EVALUATION_BATCH), verbose=0, return_dict=True)
-    results: dict[str, Any] = {name: number_or_none(logs[name]) for name in MEASURES}
+    results: JsonObject = {name: number_or_none(logs[name]) for name in MEASURES}
     results["labels"] = model.label_counts.per_label()
     return results

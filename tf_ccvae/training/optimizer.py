@@ -17,9 +17,8 @@ class FusedAdam(SummedGradients, keras.optimizers.Adam):
         m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2
         w <- w - rate sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + epsilon)
 
-    but Keras composes it from about ten operations, each of which reads and writes whole arrays: with the networks of
-    the paper 5 ms of a training step on two CPU cores, against 2 ms here. Arguments are those of
-    `keras.optimizers.Adam`.
+    but Keras composes it from about ten operations, each of which reads and writes whole arrays; docs/speed.md has the
+    measured ratio. Arguments are those of `keras.optimizers.Adam`.
 
     Raises:
       ValueError: with `amsgrad`, which the kernel does not know.
@@ -30,7 +29,7 @@ class FusedAdam(SummedGradients, keras.optimizers.Adam):
         if self.amsgrad:
             raise ValueError("FusedAdam has no amsgrad; use keras.optimizers.Adam")
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+    def update_step(self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
         step = tf.cast(self.iterations + 1, variable.dtype)
         index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(

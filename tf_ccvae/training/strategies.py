@@ -12,7 +12,6 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import tensorflow as tf
 
@@ -39,7 +38,7 @@ class Devices:
     workers: number of processes.
     """
 
-    strategy: Any = None
+    strategy: tf.distribute.Strategy | None = None
     chief: bool = True
     workers: int = 1
 
@@ -54,7 +53,7 @@ class Devices:
         with self.strategy.scope() if self.strategy else contextlib.nullcontext():
             yield
 
-    def batches(self, make: Callable[[Share], tf.data.Dataset]) -> Any:
+    def batches(self, make: Callable[[Share], tf.data.Dataset]) -> tf.data.Dataset | tf.distribute.DistributedDataset:
         """The batches of `make`, each cut into one part per replica; without end if there are several.
 
         Args:
@@ -70,6 +69,11 @@ class Devices:
             return make(share).repeat()
 
         return self.strategy.distribute_datasets_from_function(parts)
+
+    @property
+    def _strategy(self) -> tf.distribute.Strategy:
+        """The strategy, that of TensorFlow's default for one device."""
+        return self.strategy or tf.distribute.get_strategy()
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
@@ -88,19 +92,19 @@ class Devices:
             ) from error
 
     @functools.cached_property
-    def _everyone(self) -> Any:
+    def _everyone(self) -> Callable[[], tf.Tensor]:
         """A graph whose result needs all workers."""
 
-        def step() -> Any:
+        def step() -> tf.Tensor:
             return tf.distribute.get_replica_context().all_reduce("SUM", tf.ones([]))
 
-        return tf.function(functools.partial(self.strategy.run, step), autograph=False)
+        return tf.function(functools.partial(self._strategy.run, step), autograph=False)
 
     def wait(self) -> None:
         """Returns once every worker has called it; raises `WorkerLost` if one has gone."""
         if self.workers > 1:
             with self.together():
-                self.strategy.experimental_local_results(self._everyone())[0].numpy()
+                self._strategy.experimental_local_results(self._everyone())[0].numpy()
 
     def leave(self) -> None:
         """To be called last: as `wait`, after which this process may end.

@@ -4,13 +4,13 @@ import contextlib
 import math
 import shlex
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tf_ccvae.support.console import table
+from tf_ccvae.support.files import JsonObject
 from tf_ccvae.training.run_directory import Run
 
 EPOCH_LINE = (
@@ -69,7 +69,7 @@ def progress(console: Console, epochs: int, steps: int, done: int) -> Iterator[B
         yield Bar(console, bar, epochs, steps, done)
 
 
-def summary(console: Console, results: dict[str, Any], run: Run, visible: tuple[int, str] | None = None) -> None:
+def summary(console: Console, results: JsonObject, run: Run, visible: tuple[int, str] | None = None) -> None:
     """Prints test measures and what to do next.
 
     Args:

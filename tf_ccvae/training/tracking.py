@@ -14,13 +14,12 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 import keras
 
 from tf_ccvae.settings import Config, ConfigError, flatten
-from tf_ccvae.support.files import write_json
+from tf_ccvae.support.files import JsonObject, write_json
 from tf_ccvae.support.packages import is_missing, missing_package
 from tf_ccvae.training.run_directory import Run
 
@@ -61,13 +60,13 @@ class Tracker(keras.callbacks.Callback, abc.ABC):
         with self.guarded():
             self.open(flatten(self.config))
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if self.working:
             with self.guarded():
                 rate = self.model.optimizer.learning_rate
                 self.log(epoch + 1, {**measures(logs or {}), "learning_rate": float(keras.ops.convert_to_numpy(rate))})
 
-    def finish(self, results: dict[str, Any]) -> None:
+    def finish(self, results: JsonObject) -> None:
         """Sends results, figures and the model if wanted, and ends the record as one that succeeded."""
         if self.working:
             with self.guarded():
@@ -95,7 +94,7 @@ class Tracker(keras.callbacks.Callback, abc.ABC):
     # What each tracker does in its own way; all may raise anything.
 
     @abc.abstractmethod
-    def open(self, parameters: dict[str, Any]) -> None:
+    def open(self, parameters: JsonObject) -> None:
         """Begins the record with these settings, or goes on with the one that `stored` names."""
 
     @abc.abstractmethod
@@ -103,7 +102,7 @@ class Tracker(keras.callbacks.Callback, abc.ABC):
         """Measures of an epoch, counted from 1."""
 
     @abc.abstractmethod
-    def complete(self, results: dict[str, Any]) -> None:
+    def complete(self, results: JsonObject) -> None:
         """What is in results.json, figures and model."""
 
     @abc.abstractmethod
@@ -116,7 +115,7 @@ class MLflow(Tracker):
 
     name = "mlflow"
 
-    def open(self, parameters: dict[str, Any]) -> None:
+    def open(self, parameters: JsonObject) -> None:
         from mlflow import MlflowClient
         from mlflow.entities import Param, RunTag
 
@@ -150,7 +149,7 @@ class MLflow(Tracker):
         rows = [Metric(re.sub(r"[^\w./ -]", "_", key), value, now, epoch) for key, value in values.items()]
         self.client.log_batch(self.run_id, metrics=rows)
 
-    def complete(self, results: dict[str, Any]) -> None:
+    def complete(self, results: JsonObject) -> None:
         epoch = int(results["training"]["best_epoch"])
         self.log(epoch, {f"test_{key}": value for key, value in measures_of_test(results).items()})
         for path in (self.run.results, self.run.config):
@@ -170,7 +169,7 @@ class WandB(Tracker):
 
     name = "wandb"
 
-    def open(self, parameters: dict[str, Any]) -> None:
+    def open(self, parameters: JsonObject) -> None:
         import wandb
 
         offline = self.config.tracking.wandb == "offline"
@@ -194,7 +193,7 @@ class WandB(Tracker):
     def log(self, epoch: int, values: dict[str, float]) -> None:
         self.record.log(values, step=epoch)
 
-    def complete(self, results: dict[str, Any]) -> None:
+    def complete(self, results: JsonObject) -> None:
         import wandb
 
         self.record.summary.update({f"test_{key}": value for key, value in measures_of_test(results).items()})
@@ -236,12 +235,12 @@ class Trackers:
     """
 
     def __init__(self, config: Config, run: Run, report: Callable[[str], None] = print, chief: bool = True):
-        chosen = [kind for kind in TRACKERS if chief and getattr(config.tracking, kind.name)]
-        self.callbacks = tuple(kind(config, run, report) for kind in chosen)
+        kinds = [kind for kind in TRACKERS if chief and getattr(config.tracking, kind.name)]
+        self.callbacks = tuple(kind(config, run, report) for kind in kinds)
         for tracker in self.callbacks:
             tracker.start()
 
-    def finish(self, results: dict[str, Any]) -> None:
+    def finish(self, results: JsonObject) -> None:
         """Sends what the run has left behind.
 
         Args:
@@ -258,19 +257,19 @@ class Trackers:
     def __enter__(self) -> "Trackers":
         return self
 
-    def __exit__(self, kind: Any, *details: Any) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
         self.end("finished" if kind is None else "interrupted" if kind is KeyboardInterrupt else "failed")
 
 
-def measures(logs: dict[str, Any]) -> dict[str, float]:
+def measures(logs: Mapping[str, float]) -> dict[str, float]:
     """The logs of a Keras epoch under the names of history.csv: `val_bound` is `validation_bound`."""
-    known = {key: float(value) for key, value in logs.items()}
-    return {re.sub(r"^val_", "validation_", key): value for key, value in known.items() if not math.isnan(value)}
+    numbers = {key: float(value) for key, value in logs.items()}
+    return {re.sub(r"^val_", "validation_", key): value for key, value in numbers.items() if not math.isnan(value)}
 
 
-def measures_of_test(results: dict[str, Any]) -> dict[str, float]:
+def measures_of_test(results: JsonObject) -> dict[str, float]:
     """The numbers under `test` in results.json, those of single labels as `accuracy_<label>`."""
-    found = {key: float(value) for key, value in results["test"].items() if isinstance(value, int | float)}
+    numbers = {key: float(value) for key, value in results["test"].items() if isinstance(value, int | float)}
     for label, values in results["test"].get("labels", {}).items():
-        found.update({f"{key}_{label}": float(x) for key, x in values.items() if isinstance(x, int | float)})
-    return found
+        numbers.update({f"{key}_{label}": float(x) for key, x in values.items() if isinstance(x, int | float)})
+    return numbers

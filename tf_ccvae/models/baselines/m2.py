@@ -9,11 +9,11 @@ from tensorflow_probability import distributions as tfd
 
 from tf_ccvae.labels import MISSING, Label, Labels, value_mask
 from tf_ccvae.models.baselines.shared import Baseline, JointTerms, standard_divergence
+from tf_ccvae.models.inference import Assessment, Inference, pixels
 from tf_ccvae.models.label_statistics import LabelStatistics
-from tf_ccvae.models.labelled_vae import Assessment, Inference, pixels
 from tf_ccvae.objective import Noise
 from tf_ccvae.objective.characteristics import values_from_prior
-from tf_ccvae.objective.label_model import NEVER
+from tf_ccvae.objective.label_model import NEVER, TensorLike
 
 ENUMERATED = 16  # missing labels are summed out at once if they have at most this many joint values
 TEMPERATURE = 0.5  # of the relaxed draws otherwise
@@ -97,27 +97,27 @@ class M2(Baseline):
     def _enumerates(self) -> bool:
         return len(self.labels) > 0 and float(np.prod([float(x.values) for x in self.labels])) <= ENUMERATED
 
-    def log_values(self, features: Any) -> tf.Tensor:
+    def log_values(self, features: TensorLike) -> tf.Tensor:
         """log q(y_i = v | x): features (batch, hidden) -> (batch, labels, values)."""
         logits = tf.reshape(self.classifier(features), [-1, len(self.labels), self.labels.values])
         return tf.nn.log_softmax(tf.where(value_mask(self.labels), logits, NEVER), axis=-1)
 
-    def columns(self, table: Any) -> tf.Tensor:
+    def columns(self, table: TensorLike) -> tf.Tensor:
         """Shares of values (n, labels, values) -> what the networks see of them, (n, characteristic)."""
         parts = [
             table[:, i, 1:2] if label.binary else table[:, i, : label.values] for i, label in enumerate(self.labels)
         ]
         return tf.concat([tf.zeros_like(table[:, :0, 0]), *parts], axis=1)
 
-    def posterior(self, features: Any, columns: Any) -> tfd.Normal:
+    def posterior(self, features: TensorLike, columns: TensorLike) -> tfd.Normal:
         """q(z|x, y)."""
         return self.posterior_head(tf.concat([tf.cast(features, tf.float32), columns], axis=1))
 
-    def _at_values(self, features: Any, values: Any) -> tf.Tensor:
+    def _at_values(self, features: TensorLike, values: TensorLike) -> tf.Tensor:
         columns = self.columns(tf.one_hot(values, self.labels.values))
         return tf.concat([columns, self.posterior(features, columns).loc], axis=1)
 
-    def call(self, image: Any, training: bool = False) -> Inference:
+    def call(self, image: TensorLike, training: bool = False) -> Inference:
         features = self.encoder(pixels(image))
         log_values = self.log_values(features)
         columns = self.columns(tf.one_hot(tf.argmax(log_values, axis=-1), self.labels.values))
@@ -125,7 +125,7 @@ class M2(Baseline):
         probabilities = tf.where(value_mask(self.labels), tf.exp(log_values), 0.0)
         return Inference(posterior, probabilities, self.decode(tf.concat([columns, posterior.loc], axis=1)))
 
-    def assess(self, data: dict[str, Any], noise: Noise, estimator: str) -> Assessment:
+    def assess(self, data: dict[str, tf.Tensor], noise: Noise, estimator: str) -> Assessment:
         image = pixels(data["image"])
         features = tf.cast(self.encoder(image), tf.float32)
         log_values = self.log_values(features)
@@ -157,7 +157,9 @@ class M2(Baseline):
         point = self._at_values(features, tf.argmax(log_values, axis=-1))
         return Assessment(terms, point, log_values)
 
-    def _enumerated(self, image: Any, features: Any, share: Any, noise: Noise) -> tuple[tf.Tensor, ...]:
+    def _enumerated(
+        self, image: TensorLike, features: TensorLike, share: TensorLike, noise: Noise
+    ) -> tuple[tf.Tensor, ...]:
         """Reconstruction and divergence with every joint value weighted by its share.
 
         Only joint values with a share are decoded, one for an image whose labels are all known; all of them under XLA.
@@ -183,11 +185,11 @@ class M2(Baseline):
         """One uniform variate per value of categorical labels, from `noise.draws`."""
         return [tfd.Normal(0.0, 1.0).cdf(draw) for draw in tf.unstack(noise.draws, num=self.labels.values)]
 
-    def _draws(self, batch: Any, estimator: str, seed: Any) -> tf.Tensor:
+    def _draws(self, batch: int | tf.Tensor, estimator: str, seed: tf.Tensor) -> tf.Tensor:
         count = self.labels.values if self.labels.values > 2 else 0
         return tf.random.stateless_normal([count, batch, len(self.labels)], seed, alg="philox")
 
-    def _relaxed(self, log_values: Any, uniform: Any) -> tf.Tensor:
+    def _relaxed(self, log_values: TensorLike, uniform: TensorLike) -> tf.Tensor:
         """A draw from q(y|x), relaxed: softmax((log q + Gumbel noise) / temperature).
 
         With two values the difference of their Gumbel variates is logistic: one uniform variate makes it.
@@ -201,11 +203,11 @@ class M2(Baseline):
 
     # Interventions ----------------------------------------------------------------------------------------------------
 
-    def latents_of(self, image: Any) -> tf.Tensor:
+    def latents_of(self, image: TensorLike) -> tf.Tensor:
         features = self.encoder(pixels(image))
         return self._at_values(features, tf.argmax(self.log_values(features), axis=-1))
 
-    def values_of(self, latents: Any) -> tf.Tensor:
+    def values_of(self, latents: TensorLike) -> tf.Tensor:
         latents = tf.convert_to_tensor(latents)
         parts = [
             tf.cast(latents[:, where.start] > 0.5, tf.int32)
@@ -216,22 +218,28 @@ class M2(Baseline):
         return tf.stack(parts, axis=1)
 
     def set_values(
-        self, latents: Any, values: Any, asked: Any, mode: str = "transport", noise: Any = None, consistent: bool = True
+        self,
+        latents: TensorLike,
+        values: TensorLike,
+        mask: TensorLike,
+        mode: str = "transport",
+        noise: TensorLike | None = None,
+        consistent: bool = True,
     ) -> tf.Tensor:
         """A label has one way to be on: all modes do the same."""
         latents = tf.convert_to_tensor(latents)
-        new = self.settled(self.values_of(latents), values, asked, consistent)
+        new = self.settled(self.values_of(latents), values, mask, consistent)
         return tf.concat([self.columns(tf.one_hot(new, self.labels.values)), self.style(latents)], axis=1)
 
-    def draw(self, values: Any, noise: Noise) -> tf.Tensor:
+    def draw(self, values: TensorLike, noise: Noise) -> tf.Tensor:
         values = tf.cast(values, tf.int32)
         values = tf.where(
             values == MISSING, values_from_prior(noise.uniform, self.labels, self.statistics.log_label_prior), values
         )
         return tf.concat([self.columns(tf.one_hot(values, self.labels.values)), noise.normal], axis=1)
 
-    def swap(self, latents: Any, donors: Any, asked: Any, consistent: bool = True) -> tf.Tensor:
-        return self.set_values(latents, self.values_of(donors), asked, consistent=consistent)
+    def swap(self, latents: TensorLike, donors: TensorLike, mask: TensorLike, consistent: bool = True) -> tf.Tensor:
+        return self.set_values(latents, self.values_of(donors), mask, consistent=consistent)
 
     def characteristic_scale(self, index: int) -> tf.Tensor:
         label = self.labels.items[index]

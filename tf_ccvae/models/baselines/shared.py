@@ -1,7 +1,5 @@
 """What both baselines share: the terms of their bounds, and a layer for p(y)."""
 
-from typing import Any
-
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -10,6 +8,7 @@ from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.objective import Terms, style_divergence
 from tf_ccvae.objective.characteristics import settle
+from tf_ccvae.objective.label_model import TensorLike
 
 
 class JointTerms(Terms):
@@ -36,8 +35,8 @@ class Baseline(LabelledVAE):
     def label_statistics(self) -> LabelStatistics:
         return self.statistics
 
-    def settled(self, current: Any, values: Any, asked: Any, consistent: bool) -> tf.Tensor:
-        """The values of all labels after the asked ones are set; see `characteristics.settle`."""
+    def settled(self, current: TensorLike, values: TensorLike, mask: TensorLike, consistent: bool) -> tf.Tensor:
+        """The values of all labels after those in the mask are set; see `characteristics.settle`."""
         statistics = self.statistics
         incompatible = statistics.incompatible if consistent else None
-        return settle(current, values, asked, self.labels, statistics.log_label_prior, incompatible)
+        return settle(current, values, mask, self.labels, statistics.log_label_prior, incompatible)

@@ -8,11 +8,11 @@ from tensorflow_probability import distributions as tfd
 
 from tf_ccvae.labels import MISSING, Label, Labels, latent_owners, value_mask
 from tf_ccvae.models.baselines.shared import Baseline, JointTerms, standard_divergence
+from tf_ccvae.models.inference import Assessment, Inference, pixels
 from tf_ccvae.models.label_statistics import LabelStatistics
-from tf_ccvae.models.labelled_vae import Assessment, Inference, pixels
 from tf_ccvae.objective import Noise
 from tf_ccvae.objective.integrals import Projection, tilted_expectations
-from tf_ccvae.objective.label_model import NEVER
+from tf_ccvae.objective.label_model import NEVER, TensorLike
 
 
 @keras.saving.register_keras_serializable("tf_ccvae")
@@ -85,7 +85,7 @@ class VAEClassifier(Baseline):
         self.classifier = keras.layers.Dense(labels.characteristic, dtype="float32", name="classifier")
         self.classifier.build((None, latents))
 
-    def table(self, logits: Any) -> tf.Tensor:
+    def table(self, logits: TensorLike) -> tf.Tensor:
         """Logits of the classifier (n, characteristic), the first value's being 0, as a table (n, labels, values)."""
         rows = [
             tf.pad(logits[:, where], [[0, 0], [1, self.labels.values - label.values]], constant_values=0.0)
@@ -95,11 +95,11 @@ class VAEClassifier(Baseline):
         stacked = tf.concat([empty, *(row[:, None] for row in rows)], axis=1)
         return tf.where(value_mask(self.labels), stacked, NEVER)
 
-    def encode(self, image: Any) -> tfd.Normal:
+    def encode(self, image: TensorLike) -> tfd.Normal:
         """q(z|x)."""
         return self.posterior_head(self.encoder(pixels(image)))
 
-    def log_label_marginals(self, posterior: tfd.Normal, draws: Any) -> tf.Tensor:
+    def log_label_marginals(self, posterior: tfd.Normal, draws: TensorLike) -> tf.Tensor:
         """log q(y_i = v | x) = log E_{q(z|x)} q(v|z): a logit is Gaussian, so that binary labels need no draws."""
         if self.labels.values == 2:
             kernel = tf.convert_to_tensor(self.classifier.kernel)
@@ -114,21 +114,21 @@ class VAEClassifier(Baseline):
         log_values = tf.reshape(log_values, [count, -1, len(self.labels), self.labels.values])
         return tf.reduce_logsumexp(log_values, axis=0) - tf.math.log(tf.cast(count, tf.float32))
 
-    def _log_values(self, latents: Any) -> tf.Tensor:
+    def _log_values(self, latents: TensorLike) -> tf.Tensor:
         return tf.nn.log_softmax(self.table(self.classifier(latents)), axis=-1)
 
-    def _draws(self, batch: Any, estimator: str, seed: Any) -> tf.Tensor:
+    def _draws(self, batch: int | tf.Tensor, estimator: str, seed: tf.Tensor) -> tf.Tensor:
         count = self.proposals if self.labels.values > 2 else 0
         return tf.random.stateless_normal([count, batch, self.latents], seed, alg="philox")
 
-    def call(self, image: Any, training: bool = False) -> Inference:
+    def call(self, image: TensorLike, training: bool = False) -> Inference:
         posterior = self.encode(image)
         draws = self._draws(tf.shape(posterior.loc)[0], "exact", tf.constant([self.seed, 0]))
         probabilities = tf.exp(self.log_label_marginals(posterior, draws))
         probabilities = tf.where(value_mask(self.labels), probabilities, 0.0)
         return Inference(posterior, probabilities, self.decode(posterior.loc))
 
-    def assess(self, data: dict[str, Any], noise: Noise, estimator: str) -> Assessment:
+    def assess(self, data: dict[str, tf.Tensor], noise: Noise, estimator: str) -> Assessment:
         image = pixels(data["image"])
         posterior = self.encode(image)
         latents = posterior.loc + posterior.scale * noise.normal
@@ -150,21 +150,21 @@ class VAEClassifier(Baseline):
 
     # Interventions ----------------------------------------------------------------------------------------------------
 
-    def latents_of(self, image: Any) -> tf.Tensor:
+    def latents_of(self, image: TensorLike) -> tf.Tensor:
         return self.encode(image).loc
 
-    def values_table(self, latents: Any) -> tf.Tensor | None:
+    def values_table(self, latents: TensorLike) -> tf.Tensor | None:
         return tf.exp(self._log_values(tf.convert_to_tensor(latents)))
 
-    def values_of(self, latents: Any) -> tf.Tensor:
+    def values_of(self, latents: TensorLike) -> tf.Tensor:
         return tf.argmax(self.table(self.characteristic(latents)), axis=-1, output_type=tf.int32)
 
-    def with_characteristic(self, latents: Any, characteristic: Any) -> tf.Tensor:
+    def with_characteristic(self, latents: TensorLike, characteristic: TensorLike) -> tf.Tensor:
         """The nearest latents that have these logits."""
         change = characteristic - self.characteristic(latents)
         return latents + tf.matmul(change, tf.linalg.pinv(tf.convert_to_tensor(self.classifier.kernel)))
 
-    def _exchanged(self, latents: Any, new: Any) -> tf.Tensor:
+    def _exchanged(self, latents: TensorLike, new: TensorLike) -> tf.Tensor:
         """Logits (n, characteristic) in which the present and the new value of each label have changed places."""
         table = self.table(self.characteristic(latents))  # (n, L, V)
         depth = self.labels.values
@@ -178,29 +178,35 @@ class VAEClassifier(Baseline):
         return tf.concat([tf.zeros_like(table[:, :0, 0]), *parts], axis=1)
 
     def set_values(
-        self, latents: Any, values: Any, asked: Any, mode: str = "transport", noise: Any = None, consistent: bool = True
+        self,
+        latents: TensorLike,
+        values: TensorLike,
+        mask: TensorLike,
+        mode: str = "transport",
+        noise: TensorLike | None = None,
+        consistent: bool = True,
     ) -> tf.Tensor:
         """There is no distribution of a characteristic: all modes do the same."""
         latents = tf.convert_to_tensor(latents)
-        new = self.settled(self.values_of(latents), values, asked, consistent)
+        new = self.settled(self.values_of(latents), values, mask, consistent)
         return self.with_characteristic(latents, self._exchanged(latents, new))
 
-    def draw(self, values: Any, noise: Noise) -> tf.Tensor:
+    def draw(self, values: TensorLike, noise: Noise) -> tf.Tensor:
         values = tf.cast(values, tf.int32)
         values = tf.where(values == MISSING, self.values_of(noise.normal), values)
         return self.with_characteristic(noise.normal, self._exchanged(noise.normal, values))
 
-    def swap(self, latents: Any, donors: Any, asked: Any, consistent: bool = True) -> tf.Tensor:
-        latents = self.set_values(latents, self.values_of(donors), asked, consistent=consistent)
+    def swap(self, latents: TensorLike, donors: TensorLike, mask: TensorLike, consistent: bool = True) -> tf.Tensor:
+        latents = self.set_values(latents, self.values_of(donors), mask, consistent=consistent)
         carried = latent_owners(self.labels)
-        asked = tf.gather(tf.convert_to_tensor(asked), carried, axis=1)
-        logits = tf.where(asked, self.characteristic(donors), self.characteristic(latents))
+        mask = tf.gather(tf.convert_to_tensor(mask), carried, axis=1)
+        logits = tf.where(mask, self.characteristic(donors), self.characteristic(latents))
         return self.with_characteristic(latents, logits)
 
-    def characteristic(self, latents: Any) -> tf.Tensor:
+    def characteristic(self, latents: TensorLike) -> tf.Tensor:
         return self.classifier(tf.convert_to_tensor(latents))
 
-    def style(self, latents: Any) -> tf.Tensor:
+    def style(self, latents: TensorLike) -> tf.Tensor:
         """The latents across which no logit changes: what is left after projecting the classifier's directions out."""
         latents = tf.convert_to_tensor(latents)
         kernel = tf.convert_to_tensor(self.classifier.kernel)
