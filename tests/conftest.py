@@ -44,31 +44,25 @@ FAST = (  # rooms and files of single functions
 TRAIN = ("models/test_model.py", "models/test_baselines.py", "evaluation/test_judge.py")  # in those rooms
 SLOW_FIXTURES = {"tiny_run", "exported", "tfds_folder", "huggingface_folder"}
 FIRST = (  # the files that take longest, so that no process is left with one when the others have finished
-    *("training/test_workers.py", "export/test_run.py", "serving/test_explorer.py", "training/test_failed_writes.py"),
-    *("training/test_mirrored.py", "export/test_saved_model.py", "export/test_runtimes.py", "serving/test_publish.py"),
-    *("export/test_signatures.py", "models/test_model.py", "support/test_startup.py", "test_package.py"),
+    *("test_smoke.py", "export/test_run.py", "training/test_workers.py", "training/test_training.py"),
+    *("serving/test_explorer.py", "models/test_model.py", "export/test_signatures.py", "export/test_runtimes.py"),
+    *("support/test_startup.py", "training/test_failed_writes.py", "export/test_saved_model.py", "test_package.py"),
+    *("training/test_mirrored.py", "serving/test_publish.py", "models/test_baselines.py", "training/test_tracking.py"),
 )
-SPREAD = ("test_smoke.py", "training/test_training.py", "training/test_tracking.py")  # of tests that share nothing
 
 
 def pytest_itemcollected(item):
-    """Marks every test `fast`, of a function and small inputs, or `programs`, of whole programs.
-
-    The tests of a file run in one process of pytest-xdist, so that what they share is made once; those of the files in
-    `SPREAD` run wherever a process is free.
-    """
+    """Marks every test `fast`, of a function and small inputs, or `programs`, of whole programs."""
     place = item.path.relative_to(Path(__file__).parent)
     fast = {place.parts[0], str(place)} & set(FAST) and str(place) not in TRAIN
     slow = SLOW_FIXTURES & set(item.fixturenames) or item.get_closest_marker("programs")
     item.add_marker("programs" if slow or not fast or item.get_closest_marker("system") else "fast")
-    if str(place) not in SPREAD:
-        item.add_marker(pytest.mark.xdist_group(".".join(place.with_suffix("").parts)))
 
 
 def turn(item):
-    """When a test runs: the files of `FIRST` in their order, then all others, at last those of `SPREAD`."""
+    """When a test runs: the files of `FIRST` in their order, then all others."""
     place = str(item.path.relative_to(Path(__file__).parent))
-    return FIRST.index(place) if place in FIRST else len(FIRST) + (place in SPREAD)
+    return FIRST.index(place) if place in FIRST else len(FIRST)
 
 
 def pytest_collection_modifyitems(config, items):
