@@ -5,7 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
+from export.uses import Uses, as_float32
+from serving import images
+from tests.turned import picture_file
 from tf_ccvae import interventions
 from tf_ccvae.data import avatars
 from tf_ccvae.training import measures, run_directory
@@ -41,3 +46,23 @@ def test_what_it_sets_is_read_back_from_the_picture(model, faces):
             edited = interventions.set_values(model, latents, np.where(asked, value, 0), asked)
             again = interventions.encode(model, interventions.decode(model, edited))
             assert np.mean(np.asarray(model.values_of(again))[:, asked] == value) > 0.9, (name, value)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_every_label_of_8_faces_stored_turned_is_the_same_in_the_export_the_client_and_upright(model, faces, kind):
+    uses = Uses(as_float32(model))
+    pictures = [Image.fromarray(x).resize((150, 150), Image.Resampling.BICUBIC) for x in np.asarray(faces.images[:8])]
+    files = [picture_file(x, kind, orientation) for orientation, x in enumerate(pictures, start=1)]
+    upright = [picture_file(x, kind, 1) for x in pictures]
+    by_export, by_client, wanted = (
+        np.asarray(rows["probabilities"])
+        for rows in (
+            uses.classify_bytes(tf.constant(files)),
+            uses.classify(tf.constant(images.array(files, *model.image_shape))),
+            uses.classify(tf.constant(images.array(upright, *model.image_shape))),
+        )
+    )
+    assert by_export.shape[:2] == (8, 18)
+    np.testing.assert_allclose(by_export, by_client, atol=0.02)
+    np.testing.assert_array_equal(by_export.argmax(-1), wanted.argmax(-1))
+    np.testing.assert_array_equal(by_client.argmax(-1), wanted.argmax(-1))

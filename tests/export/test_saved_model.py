@@ -1,6 +1,5 @@
 """The SavedModel: every signature, weights once, nothing that needs Python."""
 
-import io
 import json
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image
 from export import runtimes
 from export.errors import CheckError
 from export.saved_model import operations
+from tests.turned import TURNED, picture_file
 
 SIGNATURES = {
     "serving_default": ({"image"}, {"probabilities", "logits"}),
@@ -91,35 +91,13 @@ def test_a_picture_with_a_pixel_that_is_no_number_gives_no_numbers_and_others_do
         assert [np.isnan(row).all() for row in output] == [False, True, False]
 
 
-TURNED = {  # how the pixels are stored, by the orientation in EXIF that brings them upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
-
-
-def picture_file(pixels, kind, orientation):
-    """A picture of uint8 pixels that is stored turned; every viewer shows it upright."""
-    exif, file = Image.Exif(), io.BytesIO()
-    exif[0x112] = orientation
-    image = Image.fromarray(pixels)
-    if orientation in TURNED:
-        image = image.transpose(TURNED[orientation])
-    image.save(file, kind, exif=exif, **({"quality": 100} if kind == "JPEG" else {}))
-    return file.getvalue()
-
-
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_every_label_of_8_pictures_each_stored_turned_another_way_is_that_of_the_upright_ones(
     loaded, tiny, pixels, kind
 ):
     upright = loaded.signatures["classify"](image=tf.constant(pixels[:8]))["probabilities"].numpy()
     images = zip(tiny.test.images[:8], (1, *TURNED), strict=True)
-    files = [picture_file(image[..., 0], kind, orientation) for image, orientation in images]
+    files = [picture_file(Image.fromarray(image[..., 0]), kind, orientation) for image, orientation in images]
     turned = loaded.signatures["classify_bytes"](image_bytes=tf.constant(files))["probabilities"].numpy()
     np.testing.assert_array_equal(turned.argmax(-1), upright.argmax(-1))
     np.testing.assert_allclose(turned, upright, atol=1e-5 if kind == "PNG" else 0.1)

@@ -68,12 +68,15 @@ test("a label that is set is read back as probability, and the picture is Python
     expect(await page.textContent("#status")).toContain(expected.labels[0]);
   }));
 
-test("the page opens on a face and a label whose switch changes the picture", () =>
+test("the page opens on the face and the label, of all in the gallery, whose switch changes the picture most", () =>
   fresh(async (page) => {
     const before = await shownPicture(page);
     const card = page.locator(".card").first();
     const state = await page.evaluate(() => (globalThis as any).explorer.store.state);
     expect(await card.locator("[data-set]").getAttribute("data-set")).toBe(String(state.first));
+    const visible: { label: number; change: number }[] = await page.evaluate(() => (globalThis as any).explorer.model.visible);
+    expect(visible.length).toBe(await page.evaluate(() => (globalThis as any).explorer.gallery.length));
+    expect(visible[state.subject.gallery]).toEqual({ label: state.first, change: Math.max(...visible.map((x) => x.change)) });
     await card.getByRole("switch").focus();
     await page.keyboard.press("Space");
     const after = await shownPicture(page);
