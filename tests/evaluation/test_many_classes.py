@@ -34,7 +34,9 @@ def trained(request):
     model = CCVAE((28, 28, 1), labels, latents=6, widths=(4, 4, 8), hidden=16)
     model.label_statistics.learn(values)
     model.compile(optimizer="sgd")
-    history = model.fit(training_batches(part, 32, 1, seed=0), epochs=1, steps_per_epoch=1, shuffle=False, verbose=0).history
+    history = model.fit(
+        training_batches(part, 32, 1, seed=0), epochs=1, steps_per_epoch=1, shuffle=False, verbose=0
+    ).history
     assert all(np.isfinite(x).all() for name, x in history.items() if name.startswith(("loss", "bound")))
     return model, Dataset("made", labels, part, part, part)
 
