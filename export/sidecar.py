@@ -15,6 +15,7 @@ import numpy as np
 from export.signatures import Signature
 from tf_ccvae.labels import Label
 from tf_ccvae.models.ccvae import CCVAE
+from tf_ccvae.objective.exclusions import excluding_pairs
 
 FORMAT = 1  # raise it when a field changes its meaning
 CHANGE_DIGITS = 6  # behind the point
@@ -58,7 +59,7 @@ def describe(
         "latents": model.decoder_inputs,
         "style": [model.labels.characteristic, model.decoder_inputs],
         "labels": [_label(model, index, label) for index, label in enumerate(model.labels)],
-        "incompatible": np.argwhere(np.asarray(model.label_statistics.incompatible) > 0).tolist(),
+        "incompatible": excluding_pairs(model.label_statistics.incompatible, model.labels),
         "signatures": {
             f"{name}/{signature.name}": _signature(signature) for signature in signatures for name in signature.formats
         },

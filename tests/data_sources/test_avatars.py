@@ -91,8 +91,26 @@ def test_second_load_reads_the_cache(tmp_path, monkeypatch):
         avatars.load(16, examples=12, cache_dir=tmp_path, seed=1)
 
 
+def older_file(folder, pictures, seed=0):
+    path = folder / f"avatars-v{avatars.VERSION}-12x16-seed{seed}.npy"
+    np.save(path, pictures)
+
+
+def test_the_file_of_an_older_version_is_read_and_one_that_is_damaged_is_drawn_again(tmp_path, monkeypatch):
+    pictures = draw_all(faces_of(avatars.describe(12)), 16, processes=1)
+    older_file(tmp_path, pictures[:3])  # of another shape
+    drawn = avatars.load(16, examples=12, cache_dir=tmp_path, processes=1)
+    (tmp_path / "other").mkdir()
+    older_file(tmp_path / "other", pictures)
+    monkeypatch.setattr(avatars, "draw_all", None)
+    found = avatars.load(16, examples=12, cache_dir=tmp_path / "other")
+    for name in SPLITS:
+        np.testing.assert_array_equal(found.split(name).images, drawn.split(name).images)
+    np.testing.assert_array_equal(np.concatenate([found.split(name).images for name in SPLITS]), pictures)
+
+
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, RuntimeError, OSError])
-def test_interrupted_drawing_leaves_nothing_behind(tmp_path, monkeypatch, interruption):
+def test_interrupted_drawing_is_never_read(tmp_path, monkeypatch, interruption):
     def stop(*arguments):
         raise interruption
 
@@ -100,17 +118,21 @@ def test_interrupted_drawing_leaves_nothing_behind(tmp_path, monkeypatch, interr
         patch.setattr("tf_ccvae.data.avatars_drawing.draw", stop)
         with pytest.raises((interruption, DataError)):
             avatars.load(16, examples=12, cache_dir=tmp_path, processes=1)
-    assert list(tmp_path.iterdir()) == []
+    assert not list(tmp_path.glob("avatars-*/about.json"))
+    np.testing.assert_array_equal(
+        avatars.load(16, examples=12, cache_dir=tmp_path, processes=1).train.images,
+        avatars.load(16, examples=12, cache_dir=tmp_path / "other", processes=1).train.images,
+    )
     assert len(avatars.load(16, examples=12, cache_dir=tmp_path, processes=1).train) == 10
 
 
-def test_failure_in_a_worker_reaches_the_caller_and_leaves_nothing_behind(tmp_path, monkeypatch):
+def test_failure_in_a_worker_reaches_the_caller(tmp_path, monkeypatch):
     broken = faces_of(avatars.describe(132))
     broken[130]["parts"] = {"mouth": 7}
     monkeypatch.setattr(avatars, "faces_of", lambda factors: broken)
     with pytest.raises(DataError, match="mouth"):
         avatars.load(16, examples=132, cache_dir=tmp_path, processes=2)
-    assert list(tmp_path.iterdir()) == []
+    assert not list(tmp_path.glob("avatars-*/about.json"))
 
 
 @pytest.mark.programs
@@ -128,12 +150,12 @@ def test_two_scripts_without_a_main_guard_can_draw_at_the_same_time(tmp_path):
     sums = [process.communicate(timeout=300)[0] for process in running]
     expected = draw_all(faces_of(avatars.describe(144)), 16, processes=1)[:120].sum()
     assert sums == [f"{expected}\n"] * 2
-    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".npy"]
+    assert len(list((tmp_path / "cache").glob("avatars-*/about.json"))) == 1
 
 
 def test_unreadable_cache_is_reported_with_its_path(tmp_path):
     avatars.load(16, examples=12, cache_dir=tmp_path, processes=1)
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.glob("avatars-*/images.npy")
     path.write_bytes(b"something else")
     with pytest.raises(DataError, match=path.name):
         avatars.load(16, examples=12, cache_dir=tmp_path, processes=1)
@@ -141,7 +163,7 @@ def test_unreadable_cache_is_reported_with_its_path(tmp_path):
 
 def test_cache_of_another_shape_is_refused(tmp_path):
     avatars.load(16, examples=12, cache_dir=tmp_path, processes=1)
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.glob("avatars-*/images.npy")
     np.save(path, np.zeros((12, 8, 8, 3), np.uint8))
     with pytest.raises(DataError, match="delete it"):
         avatars.load(16, examples=12, cache_dir=tmp_path, processes=1)
@@ -149,7 +171,7 @@ def test_cache_of_another_shape_is_refused(tmp_path):
 
 def test_cache_dir_that_is_a_file_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="cache_dir"):
+    with pytest.raises(DataError, match="XDG_CACHE_HOME"):
         avatars.load(16, examples=12, cache_dir=tmp_path / "file", processes=1)
 
 

@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -157,3 +159,12 @@ def test_full_disk_is_one_line_and_decoding_goes_on_from_there(tmp_path, monkeyp
             cached("made", {}, ROWS, ARRAYS, example, cache_dir=tmp_path)
     arrays = cached("made", {}, ROWS, ARRAYS, example, cache_dir=tmp_path)
     assert np.array_equal(arrays["labels"], example(0, ROWS)["labels"])
+
+
+def test_file_system_without_locks_is_one_line_with_what_to_do(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(DataError, match=r"cannot write the cache .* \(No locks available\); .*set XDG_CACHE_HOME"):
+        cached("made", {}, ROWS, ARRAYS, example, cache_dir=tmp_path)

@@ -5,9 +5,10 @@ import pytest
 
 from tf_ccvae.evaluation import intervention_effect
 from tf_ccvae.labels import MISSING, Label, Labels
+from tf_ccvae.objective.exclusions import exclusion_table
 
 LABELS = Labels((Label("a"), Label("b"), Label("c", ("x", "y", "z"))))
-NOTHING = np.zeros((3, 3, 3, 3))
+NOTHING = exclusion_table([], LABELS)
 
 
 def certain(values):
@@ -87,15 +88,14 @@ def test_selectivity_is_the_share_of_other_labels_that_change(truth):
     result = measured(truth, entangled)
     assert result["selectivity"]["labels"]["a"]["mean"] == pytest.approx(0.5)  # one of two other labels
     assert result["selectivity"]["labels"]["b"]["mean"] == 0.0
-    related = NOTHING.copy()
-    related[0, 1, 1, 1] = related[1, 1, 0, 1] = 1
+    related = exclusion_table([((0, 1), (1, 1))], LABELS)
     assert measured(truth, entangled, related)["selectivity"]["unrelated"] == 0.0
 
 
 def test_a_label_without_others_has_no_selectivity():
     seen = np.eye(2)[[[0], [1]]]  # (n, labels, values)
     set_to = np.broadcast_to(np.eye(2)[:, None], (2, 1, 2, 1, 2))
-    result = from_probabilities(np.array([[0], [1]]), seen, seen, set_to, np.zeros((1, 2, 1, 2)), Labels.of_binary("a"))
+    result = from_probabilities(np.array([[0], [1]]), seen, seen, set_to, np.zeros((2, 2)), Labels.of_binary("a"))
     assert result["set_success"]["mean"] == 1.0
     assert (result["selectivity"]["mean"], result["selectivity"]["labels"]) == (None, {})
 

@@ -5,9 +5,10 @@ import pytest
 
 from tf_ccvae.evaluation import swap_effect
 from tf_ccvae.labels import MISSING, Labels
+from tf_ccvae.objective.exclusions import exclusion_table
 
 LABELS = Labels.of_binary(["a", "b", "c"])
-NOTHING = np.zeros((3, 2, 3, 2))
+NOTHING = exclusion_table([], LABELS)
 
 
 @pytest.fixture
@@ -64,8 +65,7 @@ def test_swaps_that_carry_everything_keep_nothing(truth):
 
 
 def test_labels_that_the_donor_excludes_need_not_be_kept(truth):
-    excluded = NOTHING.copy()
-    excluded[0, 1, 1, 1] = excluded[1, 1, 0, 1] = 1
+    excluded = exclusion_table([((0, 1), (1, 1))], LABELS)
 
     def turns_b_off(recipients, donors, i):
         recipients[:, i] = donors[:, i]

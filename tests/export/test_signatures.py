@@ -19,6 +19,7 @@ from tf_ccvae import interventions
 from tf_ccvae.data.images import fitted, peak_of, white_of
 from tf_ccvae.labels import MISSING, Label, Labels
 from tf_ccvae.models.ccvae import CCVAE
+from tf_ccvae.objective.exclusions import exclusion_table
 
 ON_AND_OFF = np.array([[1, 0]] * 64, np.int32)
 FIRST = np.array([[True, False]] * 64)
@@ -92,9 +93,8 @@ def test_reconstruct_set_labels_and_swap_are_those_of_interventions(uses, model,
 
 def test_values_that_exclude_each_other_change_together(model, pixels):
     changed = as_float32(model)
-    table_of_exclusions = np.zeros((2, 2, 2, 2), np.float32)
-    table_of_exclusions[0, 1, 1, :1] = table_of_exclusions[1, :1, 0, 1] = 1  # Top excludes not Bright
-    changed.label_statistics.incompatible.assign(table_of_exclusions)
+    excluding = exclusion_table([((0, 1), (1, 0))], changed.labels)  # Top excludes not Bright
+    changed.label_statistics.incompatible.assign(excluding)
     uses, latents = Uses(changed), changed.latents_of(pixels)
     dark = np.asarray(changed.values_of(latents))[:, 1] == 0
     edited = uses.set_labels_of_latents(latents, ON_AND_OFF, tf.constant(FIRST))["edited_latents"]

@@ -9,6 +9,7 @@ from tf_ccvae import interventions
 from tf_ccvae.interventions import values_by_name
 from tf_ccvae.labels import MISSING, Label, Labels
 from tf_ccvae.models.ccvae import CCVAE
+from tf_ccvae.objective.exclusions import exclusion_table
 
 LABELS = Labels((Label("a"), Label("b", latents=2), Label("c", ("x", "y", "z"))))
 IMAGES = np.random.default_rng(0).random((2, 28, 28, 1), np.float32)
@@ -85,9 +86,8 @@ def test_traverse_backwards_is_traverse_reversed(model):
 
 
 def test_traverse_takes_along_what_the_end_excludes(model):
-    incompatible = np.zeros((3, 3, 3, 3), np.float32)
-    incompatible[0, 1, 2, 1] = incompatible[2, 1, 0, 1] = 1  # a on excludes class y of c
-    model.label_distributions.incompatible.assign(incompatible)
+    excluding = exclusion_table([((0, 1), (2, 1))], model.labels)  # a on excludes class y of c
+    model.label_distributions.incompatible.assign(excluding)
     model.label_statistics.set_label_prior(np.array([[0.5, 0.5, 0], [0.5, 0.5, 0], [0.1, 0.3, 0.6]]))
     latents = posterior_of(model)
     assert (np.asarray(model.values_of(latents))[:, 2] == 1).all()  # the images are of class y
@@ -153,10 +153,8 @@ def test_unspecified_labels_are_drawn_at_their_rates_or_left_missing(model):
 
 
 def test_values_that_exclude_each_other_are_not_drawn_together(model):
-    incompatible = np.zeros((3, 3, 3, 3), np.float32)
-    for one, other in (((0, 1), (1, 1)), ((2, 2), (0, 1))):
-        incompatible[(*one, *other)] = incompatible[(*other, *one)] = 1
-    model.label_distributions.incompatible.assign(incompatible)
+    excluding = exclusion_table([((0, 1), (1, 1)), ((2, 2), (0, 1))], model.labels)
+    model.label_distributions.incompatible.assign(excluding)
     values = values_by_name.sample_labels(model, 5_000, seed=0)
     assert not ((values[:, 0] == 1) & (values[:, 1] == 1)).any()
     assert not ((values[:, 0] == 1) & (values[:, 2] == 2)).any()

@@ -1,12 +1,9 @@
 """Drawn faces with true labels: 12,000 avatars of the avataaars style, 18 binary labels, and how each was drawn.
 
 `avatars_labels` says what the faces are, `avatars_drawing` draws them, and this module keeps the pictures: they are
-drawn once and read from a cache afterwards. `docs/avatars.md` shows the faces and what each label means.
+drawn once and read from the cache of all sources later. `docs/avatars.md` shows the faces and what each label means.
 """
 
-import os
-import tempfile
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +11,7 @@ import numpy as np
 
 from tf_ccvae.data.avatars_drawing import draw_all
 from tf_ccvae.data.avatars_labels import FACTORS, LABEL_FACTORS, LABELS, describe, faces_of, labels_of
-from tf_ccvae.data.cache import open_array, user_folder
+from tf_ccvae.data.cache import Array, cached, open_array, user_folder
 from tf_ccvae.data.dataset import DataError, Dataset, Split
 
 VERSION = 3  # of the pictures: raise it whenever the same seed draws something else
@@ -35,7 +32,7 @@ def load(
       seed: which faces; the same seed and `image_size` give the same pictures everywhere.
       examples: how many faces, in the ratio 10 : 1 : 1 over the splits; at least 12.
       cache_dir: where the pictures are kept; the user's cache folder if None.
-      progress: show a bar with the time left while drawing.
+      progress: show a bar with the time left on the terminal while drawing.
       processes: how many processes draw; one per core if None.
 
     Returns:
@@ -47,13 +44,24 @@ def load(
     """
     if examples < 12 or image_size < 1 or seed < 0:
         raise DataError(f"need examples >= 12, image_size >= 1 and seed >= 0; got {examples}, {image_size} and {seed}")
-    cache_dir = cache_dir or user_folder()
     factors = describe(examples, seed)
-    path = cache_dir / f"avatars-v{VERSION}-{examples}x{image_size}-seed{seed}.npy"
-    if not path.exists():
-        _draw_into(path, factors, image_size, processes, progress)
-    shape = (examples, image_size, image_size, 3)
-    images = open_array(path, shape, np.uint8, "the drawn faces", "to draw them again")
+    faces, shape = faces_of(factors), (image_size, image_size, 3)
+    older = _older_file(cache_dir or user_folder(), examples, image_size, seed)
+
+    def read(start: int, stop: int) -> dict[str, np.ndarray]:
+        some = draw_all(faces[start:stop], image_size, processes) if older is None else older[start:stop]
+        return {"images": some}
+
+    images = cached(
+        "avatars",
+        {"drawing": VERSION, "seed": seed},
+        examples,
+        {"images": Array(shape, np.uint8)},
+        read,
+        cache_dir=cache_dir,
+        progress=progress,
+        doing="drawing",
+    )["images"]
     labels = labels_of(factors)
     ends = (0, examples - 2 * (examples // 12), examples - examples // 12, examples)
 
@@ -73,18 +81,14 @@ def load(
     return Dataset("avatars", LABELS, train, validation, test, about)
 
 
-def _draw_into(
-    path: Path, factors: Mapping[str, np.ndarray], image_size: int, processes: int | None, progress: bool
-) -> None:
-    """Writes a file of its own beside `path`, then renames it: half a drawing is never read, nor are two mixed."""
+def _older_file(folder: Path, examples: int, image_size: int, seed: int) -> np.ndarray | None:
+    """The same pictures in the file that former versions of this package kept them in; None if it cannot be used."""
+    path = folder / f"avatars-v{VERSION}-{examples}x{image_size}-seed{seed}.npy"
+    if not path.is_file():
+        return None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(prefix=f"{path.stem}-", suffix=".part", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.save(file, draw_all(faces_of(factors), image_size, processes, progress))
-            os.replace(beside, path)
-        finally:
-            Path(beside).unlink(missing_ok=True)
-    except OSError as error:
-        raise DataError(f"cannot draw the faces into {path} ({error}); choose another cache_dir") from error
+        return open_array(
+            path, (examples, image_size, image_size, 3), np.uint8, "the drawn faces", "to draw them again"
+        )
+    except DataError:
+        return None

@@ -81,6 +81,7 @@ def cached(
     order: np.ndarray | None = None,
     cache_dir: Path | None = None,
     progress: bool = False,
+    doing: str = "decoding",
 ) -> dict[str, np.ndarray]:
     """The arrays of a cache, which is written by the first call.
 
@@ -94,6 +95,7 @@ def cached(
       order: the row of each example, a permutation of int64 (rows,); the example's own number if None.
       cache_dir: the folder for caches; `user_folder()` if None.
       progress: show a bar with the time left on the terminal.
+      doing: what the bar says.
 
     Returns:
       For each name a read-only memory map of shape (rows, *shape).
@@ -112,7 +114,7 @@ def cached(
             folder.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{folder}.lock"):
                 if not folder.is_dir():
-                    _write(folder, about, rows, arrays, read, order, progress)
+                    _write(folder, about, rows, arrays, read, order, progress, doing)
     except OSError as error:
         raise DataError(
             f"cannot write the cache {folder} ({error.strerror or error}); make room, or set XDG_CACHE_HOME to a "
@@ -138,6 +140,7 @@ def _write(
     read: Callable[[int, int], Mapping[str, np.ndarray]],
     order: np.ndarray | None,
     progress: bool,
+    doing: str,
 ) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -147,7 +150,7 @@ def _write(
     done = _finished_rows(part) if all((part / f"{name}.npy").is_file() for name in arrays) else 0
     files = {name: _Rows(part / f"{name}.npy", rows, x, fresh=not done) for name, x in arrays.items()}
     try:
-        columns = (TextColumn(f"{about['source']}: decoding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (TextColumn(f"{about['source']}: {doing}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), disable=not (progress and sys.stderr.isatty())) as bar:
             task = bar.add_task("", total=rows, completed=done)
             while done < rows:

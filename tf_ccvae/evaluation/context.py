@@ -102,7 +102,7 @@ class Context:
 
     @functools.cached_property
     def incompatible(self) -> np.ndarray:
-        """(labels, values, labels, values), 1 where two values exclude each other by the training labels."""
+        """(T, T), 1 where two values exclude each other by the training labels; see `objective.exclusions`."""
         return np.asarray(self.model.label_statistics.incompatible)
 
     @functools.cached_property

@@ -22,19 +22,21 @@ from tf_ccvae import interventions
 from tf_ccvae.evaluation.context import Context
 from tf_ccvae.evaluation.intervals import label_means
 from tf_ccvae.evaluation.judge import Judge
-from tf_ccvae.labels import MISSING, Labels
+from tf_ccvae.labels import MISSING, Labels, value_mask
 from tf_ccvae.models.labelled_vae import LabelledVAE
+from tf_ccvae.objective.exclusions import value_places, value_slices
 from tf_ccvae.support.files import JsonObject
 
 
 class Edits(NamedTuple):
     """What the judge sees after each edit of each image.
 
-    value: the most probable value of the label that was set, int64 (n, labels set, values set).
-    change: total variation from the judge's probabilities of the original, (n, labels set, values set, labels).
-    mean: the judge's probabilities, mean over images, float64 (labels set, values set, labels, values).
+    T is the number of edits: the values of all labels together, label after label, as `objective.exclusions` has them.
+    It takes 4 n T (L + 1) + 8 T^2 bytes for n images and L labels.
 
-    What a label without such a value would have is 0, 0 and NaN.
+    value: the most probable value of the label that was set, int32 (n, T).
+    change: total variation from the judge's probabilities of the original, (n, T, labels).
+    mean: the judge's probabilities of all values, mean over images, float64 (T, T).
     """
 
     value: np.ndarray
@@ -50,16 +52,16 @@ def look_at(edited: Callable[[int, int], np.ndarray], labels: Labels, original: 
       labels: what the labels are.
       original: the judge's probabilities for the images, (n, labels, values).
     """
-    shape = (len(labels), labels.values)
-    value = np.zeros((len(original), *shape), np.int64)
-    change = np.zeros((len(original), *shape, len(labels)), original.dtype)
-    mean = np.full((*shape, *shape), np.nan)
-    for i, label in enumerate(labels):
-        for v in range(label.values):
-            seen = edited(i, v)
-            value[:, i, v] = seen[:, i].argmax(-1)
-            change[:, i, v] = 0.5 * np.abs(seen - original).sum(-1)
-            mean[i, v] = seen.mean(axis=0, dtype=np.float64)
+    there = value_mask(labels)
+    count = int(there.sum())
+    value = np.zeros((len(original), count), np.int32)
+    change = np.zeros((len(original), count, len(labels)), original.dtype)
+    mean = np.zeros((count, count))
+    for place, (i, v) in enumerate(np.argwhere(there).tolist()):
+        seen = edited(i, v)
+        value[:, place] = seen[:, i].argmax(-1)
+        change[:, place] = 0.5 * np.abs(seen - original).sum(-1)
+        mean[place] = seen.mean(axis=0, dtype=np.float64)[there]
     return Edits(value, change, mean)
 
 
@@ -97,37 +99,37 @@ def from_arrays(
       truth: integer (n, labels), `MISSING` where not known; there the judge's reading of the original counts.
       original, rebuilt: the judge's probabilities for the images and their reconstructions, (n, labels, values).
       edits: what the judge sees after every edit, as `look_at` returns it.
-      incompatible: (labels, values, labels, values), 1 where two values exclude each other.
+      incompatible: (T, T), 1 where two values exclude each other, as `objective.exclusions` has it.
       seed: of the bootstrap over images.
     """
-    count = len(labels)
+    count, slices = len(labels), value_slices(labels)
     current = np.where(truth == MISSING, original.argmax(-1), truth)
-    values = np.array([x.values for x in labels])
-    changes = np.arange(labels.values) != current[..., None]  # (n, labels, values set)
-    changes &= np.arange(labels.values) < values[:, None]
-    right = edits.value == np.arange(labels.values)
-    # A value that few images lack counts as much as one that most of them lack.
-    share = changes / np.maximum(changes.sum(axis=0, keepdims=True), 1)
-    weight = share.sum(-1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        success = np.where(weight > 0, (share * right).sum(-1) / weight, 0.0)
+    plain = 0.5 * np.abs(rebuilt - original).sum(-1)  # (n, labels)
+    success, weight = np.zeros(truth.shape), np.zeros(truth.shape)
+    changed = np.zeros(truth.shape)  # edits of a label that change its value
+    excess = np.zeros((*truth.shape, count))  # mean over these, by label set and label looked at
+    for i, label in enumerate(labels):  # one after the other, so that copies are those of one label
+        changes = np.arange(label.values) != current[:, i, None]  # (n, values set)
+        right = edits.value[:, slices[i]] == np.arange(label.values)
+        # A value that few images lack counts as much as one that most of them lack.
+        share = changes / np.maximum(changes.sum(axis=0), 1)
+        weight[:, i] = share.sum(-1)
+        success[:, i] = (share * right).sum(-1) / np.maximum(weight[:, i], 1e-300)
+        changed[:, i] = changes.sum(-1)
+        summed = np.einsum("nv,nvj->nj", changes.astype(float), edits.change[:, slices[i]])
+        mean = summed / np.maximum(changed[:, i, None], 1) - plain
+        excess[:, i] = np.where(changed[:, i, None] > 0, mean, 0.0)
 
-    plain = 0.5 * np.abs(rebuilt - original).sum(-1)[:, None, None]
-    there = np.arange(labels.values) < values[:, None]  # (labels, values set)
-    excess = np.where(there[..., None], edits.change - plain, 0)  # (n, i, v, j)
     others = ~np.eye(count, dtype=bool)
-    related = incompatible.any(axis=(1, 3))
-    changed = changes.astype(float)
+    related = np.array([[incompatible[a, b].any() for b in slices] for a in slices]).reshape(count, count)
 
     def over_others(pairs: np.ndarray) -> JsonObject:
-        per_edit = np.einsum("nivj,ij->niv", excess, pairs) / np.maximum(pairs.sum(1), 1)[None, :, None]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            change = np.where(changed.sum(-1) > 0, (changed * per_edit).sum(-1) / changed.sum(-1), 0.0)
-        return label_means(change, changed.sum(-1) * pairs.any(1), labels.names, seed)
+        change = np.einsum("nij,ij->ni", excess, pairs) / np.maximum(pairs.sum(1), 1)
+        return label_means(change, changed * pairs.any(1), labels.names, seed)
 
     selectivity = over_others(others)
     selectivity["unrelated"] = over_others(others & ~related)["mean"]
-    selectivity["reconstruction"] = float(0.5 * np.abs(rebuilt - original).sum(-1).mean()) if count else 0.0
+    selectivity["reconstruction"] = float(plain.mean()) if count else 0.0
     return {
         "set_success": label_means(success, weight, labels.names, seed),
         "selectivity": selectivity,
@@ -146,13 +148,13 @@ def cells(labels: Labels) -> list[tuple[int, int, str]]:
 
 def matrix(labels: Labels, rebuilt: np.ndarray, mean: np.ndarray) -> JsonObject:
     """`names` of rows and columns and `values` (rows, columns)."""
-    places = cells(labels)
+    places, rows = cells(labels), value_places(labels)
+    columns = [rows[j, w] for j, w, _ in places]
+    plain = rebuilt.mean(axis=0, dtype=np.float64)[value_mask(labels)]
     values = np.zeros((len(places), len(places)))
-    plain = rebuilt.mean(axis=0, dtype=np.float64)
     for row, (i, v, _) in enumerate(places):
-        before = mean[i, 0] if labels.items[i].binary else plain
-        for column, (j, w, _) in enumerate(places):
-            values[row, column] = mean[i, v, j, w] - before[j, w]
+        before = mean[rows[i, 0]] if labels.items[i].binary else plain
+        values[row] = (mean[rows[i, v]] - before)[columns]
     return {"names": [name for *_, name in places], "values": values.round(5).tolist()}
 
 

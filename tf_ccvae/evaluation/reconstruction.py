@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_ccvae.data.dataset import Split
-from tf_ccvae.evaluation.context import Context
+from tf_ccvae.evaluation.context import BATCH, Context
 from tf_ccvae.evaluation.intervals import label_means
 from tf_ccvae.models.counting import TERMS
 from tf_ccvae.models.labelled_vae import LabelledVAE
@@ -29,13 +29,16 @@ def per_image(images: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
     Args:
       images, rebuilt: (n, height, width, channels), uint8 or float in [0, 1].
     """
+    parts = [_of_some(images[i : i + BATCH], rebuilt[i : i + BATCH]) for i in range(0, len(images), BATCH)]
+    return np.concatenate(parts)
+
+
+def _of_some(images: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
     one, other = (x / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32) for x in (images, rebuilt))
     error = np.abs(one - other).mean(axis=(1, 2, 3), dtype=np.float64)
     square = np.square(one - other).mean(axis=(1, 2, 3), dtype=np.float64)
-    similar = [
-        np.asarray(tf.image.ssim(one[i : i + 250], other[i : i + 250], max_val=1.0)) for i in range(0, len(one), 250)
-    ]
-    return np.stack([error, -10 * np.log10(np.maximum(square, 1e-12)), np.concatenate(similar)], axis=1)
+    similar = np.asarray(tf.image.ssim(one, other, max_val=1.0))
+    return np.stack([error, -10 * np.log10(np.maximum(square, 1e-12)), similar], axis=1)
 
 
 def from_arrays(model: LabelledVAE, split: Split, rebuilt: np.ndarray, seed: int = 0) -> JsonObject:

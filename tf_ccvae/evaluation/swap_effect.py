@@ -17,6 +17,7 @@ from tf_ccvae.evaluation.intervals import label_means
 from tf_ccvae.evaluation.judge import Judge
 from tf_ccvae.labels import MISSING, Labels
 from tf_ccvae.models.labelled_vae import LabelledVAE
+from tf_ccvae.objective.exclusions import value_places
 from tf_ccvae.support.files import JsonObject
 
 
@@ -56,7 +57,7 @@ def from_arrays(
       truth: integer (n, labels), `MISSING` where not known.
       donors: row of each recipient's donor, integer (labels, n), -1 for none.
       seen: what the judge sees afterwards, (n, labels swapped, labels).
-      incompatible: (labels, values, labels, values), 1 where two values exclude each other.
+      incompatible: (T, T), 1 where two values exclude each other, as `objective.exclusions` has it.
       seed: of the bootstrap over recipients.
     """
     count = len(labels)
@@ -64,9 +65,10 @@ def from_arrays(
     carried = np.stack([truth[donors[i], i] for i in range(count)], axis=1) if count else truth  # the donor's value
     arrived = np.stack([seen[:, i, i] == carried[:, i] for i in range(count)], axis=1) if count else done
     kept = np.zeros(truth.shape)
+    places = value_places(labels)
     for i in range(count):
         values, own_values = np.maximum(carried[:, i], 0), np.maximum(truth, 0)
-        own = incompatible[i, values[:, None], np.arange(count), own_values] > 0  # (n, labels)
+        own = incompatible[places[i, values][:, None], places[np.arange(count), own_values]] > 0  # (n, labels)
         counts = (truth != MISSING) & ~own
         counts[:, i] = False
         same = (seen[:, i] == truth) & counts

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tf_ccvae.labels import MISSING, Value, value_mask
+from tf_ccvae.labels import MISSING, Value
 from tf_ccvae.models.labelled_vae import LabelledVAE
+from tf_ccvae.objective.exclusions import value_places, value_slices
 
 UNSPECIFIED = ("prior", "missing")
 
@@ -95,19 +96,21 @@ def choose_values(
     statistics = model.label_statistics
     prior = np.exp(np.asarray(statistics.log_label_prior, np.float64))  # (L, V)
     excluded = np.asarray(statistics.incompatible) > 0
-    allowed = np.tile(value_mask(model.labels), (count, 1, 1))
+    places, slices = value_places(model.labels), value_slices(model.labels)
+    allowed = np.ones((count, len(excluded)), bool)
     for index in np.flatnonzero(mask):
-        allowed &= ~excluded[index, named[index]]
+        allowed &= ~excluded[places[index, named[index]]]
     # Rare values first: whether there is a hat is drawn before what the hat would hide.
     for index in np.argsort(np.where(mask, -1, prior.max(1)), kind="stable"):
         if mask[index]:
             continue
-        chances = prior[index] * allowed[:, index]
-        chances = np.where(chances.sum(1, keepdims=True) > 0, chances, prior[index])
+        rates = prior[index, : model.labels.items[index].values]
+        chances = rates * allowed[:, slices[index]]
+        chances = np.where(chances.sum(1, keepdims=True) > 0, chances, rates)
         cumulative = np.cumsum(chances, axis=1)
         uniform = random.random((count, 1)) * cumulative[:, -1:]
         values[:, index] = (cumulative <= uniform).sum(1).clip(max=model.labels.items[index].values - 1)
-        allowed &= ~excluded[index, values[:, index]]
+        allowed &= ~excluded[places[index, values[:, index]]]
     return values
 
 

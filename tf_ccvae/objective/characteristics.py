@@ -1,13 +1,16 @@
 """What can be done with characteristic latents, as pure functions of tensors: set a label, swap, draw.
 
 Everything works on latents (n, D), the posterior mean of an image say, and converts to any graph format.
-Shapes: D latents, C of them characteristic, L labels, V values of the label with most. `mask` is bool (n, L).
+Shapes: D latents, C of them characteristic, L labels, V values of the label with most, T values of all labels
+together. `mask` is bool (n, L).
 """
 
+import numpy as np
 import tensorflow as tf
 
 from tf_ccvae.labels import MISSING, Labels, latent_owners, value_mask
 from tf_ccvae.objective.classifier import label_logits, masked
+from tf_ccvae.objective.exclusions import value_places
 from tf_ccvae.objective.label_model import NEVER, LabelModel, Noise, TensorLike, parts
 
 MODES = ("transport", "mean", "sample")
@@ -39,7 +42,7 @@ def settle(
       mask: bool (n, L).
       labels: what the labels are.
       log_label_prior: log p(y_i = v), (L, V).
-      incompatible: float32 (L, V, L, V), or None to leave all other labels as they are.
+      incompatible: float32 (T, T) as `exclusions` has it, or None to leave all other labels as they are.
 
     Returns:
       int32 (n, L).
@@ -50,12 +53,23 @@ def settle(
         return values
     depth = labels.values
     chosen = tf.one_hot(values, depth) * tf.cast(mask, tf.float32)[..., None]  # (n, L, V)
-    clash = tf.einsum("niv,ivjw->njw", chosen, tf.convert_to_tensor(incompatible))
+    clash = _clashes(chosen, tf.convert_to_tensor(incompatible), labels)
     clashes = tf.reduce_sum(clash * tf.one_hot(current, depth), axis=-1) > 0
     ranked = tf.maximum(log_label_prior, NEVER / 2) + tf.where(clash > 0, NEVER, 0.0)
     free = tf.reduce_any((clash == 0) & value_mask(labels), axis=-1)
     best = tf.argmax(ranked, axis=-1, output_type=tf.int32)
     return tf.where(clashes & free & ~mask, best, values)
+
+
+def _clashes(chosen: tf.Tensor, incompatible: tf.Tensor, labels: Labels) -> tf.Tensor:
+    """How many chosen values exclude each value: 0 and 1 (n, L, V) -> (n, L, V); 0 where a label lacks the value."""
+    mask = value_mask(labels)
+    flat = tf.reshape(chosen, [-1, mask.size])
+    if mask.all():
+        return tf.reshape(flat @ incompatible, [-1, *mask.shape])
+    there = tf.gather(flat, np.flatnonzero(mask), axis=1)  # (n, T)
+    clash = tf.gather(there @ incompatible, value_places(labels).ravel(), axis=1)
+    return tf.reshape(clash * tf.constant(mask.ravel(), clash.dtype), [-1, *mask.shape])
 
 
 def set_values(
@@ -79,7 +93,7 @@ def set_values(
       values: integer (n, L); what stands outside the mask is ignored.
       mask: bool (n, L), which labels to set.
       model: the labels' distributions.
-      incompatible: float32 (L, V, L, V): labels that those of the mask exclude change as `settle` says, or not: None.
+      incompatible: float32 (T, T): labels that those of the mask exclude change as `settle` says, or not: None.
       mode: 'transport', 'mean' or 'sample'.
       noise: standard normal (n, C), for 'sample'.
 
@@ -123,7 +137,7 @@ def swap(
       donors: of the donors, float32 (n, D).
       mask: bool (n, L), which labels are carried over.
       model: the labels' distributions.
-      incompatible: float32 (L, V, L, V), or None to leave all other labels as they are.
+      incompatible: float32 (T, T), or None to leave all other labels as they are.
     """
     latents, donors, mask = (tf.convert_to_tensor(x) for x in (latents, donors, mask))
     labels = model.labels

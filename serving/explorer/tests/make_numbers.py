@@ -23,6 +23,7 @@ from tf_ccvae.interventions import traversal, values_by_name  # noqa: E402
 from tf_ccvae.labels import Label, Labels  # noqa: E402
 from tf_ccvae.models.ccvae import CCVAE  # noqa: E402
 from tf_ccvae.objective import Noise  # noqa: E402
+from tf_ccvae.objective.exclusions import exclusion_table  # noqa: E402
 
 NUMBERS = Path(__file__).with_name("numbers.json")
 LABELS = Labels((Label("Hat"), Label("Hair_Colour", ("black", "blond", "red"), 2), Label("Smile", latents=2)))
@@ -43,10 +44,8 @@ def made_up_model(size: int = 16, channels: int = 3, widths: tuple[int, ...] = (
     layer.free_kernel.assign(kernel)
     layer.free_bias.assign(random.normal(size=layer.free_bias.shape))
     layer.set_label_prior(np.array([[0.8, 0.2, 0], [0.5, 0.2, 0.3], [0.45, 0.55, 0]]))
-    incompatible = np.zeros((3, 3, 3, 3), np.float32)
-    for label, value, other, other_value in ((0, 1, 1, 0), (0, 1, 1, 1), (1, 2, 2, 1)):
-        incompatible[label, value, other, other_value] = incompatible[other, other_value, label, value] = 1
-    layer.incompatible.assign(incompatible)
+    pairs = (((0, 1), (1, 0)), ((0, 1), (1, 1)), ((1, 2), (2, 1)))
+    layer.incompatible.assign(exclusion_table(pairs, LABELS))
     return model
 
 
