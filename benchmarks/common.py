@@ -5,7 +5,9 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import tempfile
+import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -116,6 +118,29 @@ def verdict(found: Mapping[str, float], before: str) -> str:
 
 def ratio_cell(found: Mapping[str, float], key: str) -> str:
     return f"{found[key]:.2f}" if key in found else "-"
+
+
+def official_program(path: str) -> Any:
+    """The class CCVAE of a checkout of github.com/thwjoy/ccvae_pytorch; call this in a process of its own.
+
+    The package torchvision is wanted there for pictures and CelebA only: without it, empty classes stand in.
+
+    Raises:
+      SystemExit: there is no such program in `path`, or no PyTorch.
+    """
+    sys.path.insert(0, path)
+    for name in ("torchvision", "torchvision.utils", "torchvision.datasets", "torchvision.transforms"):
+        try:
+            __import__(name)
+        except (ImportError, RuntimeError):
+            module = types.ModuleType(name)
+            module.make_grid = module.save_image = module.CelebA = object  # type: ignore[attr-defined]
+            sys.modules[name] = module
+    try:
+        from models.ccvae import CCVAE  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise SystemExit(f"error: --official: {path}: cannot be used ({error})") from error
+    return CCVAE
 
 
 @contextlib.contextmanager

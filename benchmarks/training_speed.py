@@ -19,7 +19,6 @@ import multiprocessing
 import resource
 import sys
 import time
-import types
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,7 +26,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import RESULTS, keep, last_committed, machine, ratio_cell, ratios, table, verdict, worktree
+from benchmarks.common import (
+    RESULTS,
+    keep,
+    last_committed,
+    machine,
+    official_program,
+    ratio_cell,
+    ratios,
+    table,
+    verdict,
+    worktree,
+)
 
 LABELS, LATENTS, SIZE = 18, 45, 64
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -101,20 +111,11 @@ def step_there(place: str, variant: str, labelled: bool, batch: int) -> Callable
 
 def official_step(path: str, labelled: bool, batch: int) -> Callable[[], int]:
     """The official program's own model, optimizer and loss, on the same batch."""
-    sys.path.insert(0, path)
-    for name in ("torchvision", "torchvision.utils", "torchvision.datasets", "torchvision.transforms"):
-        try:
-            __import__(name)
-        except (ImportError, RuntimeError):  # it is wanted there for pictures and data only
-            module = types.ModuleType(name)
-            module.make_grid = module.save_image = module.CelebA = object  # type: ignore[attr-defined]
-            sys.modules[name] = module
     import torch
-    from models.ccvae import CCVAE as Official  # type: ignore[import-not-found]
 
     torch.manual_seed(0)
     torch.set_num_threads(multiprocessing.cpu_count())
-    model = Official(LATENTS, LABELS, (3, SIZE, SIZE), False, lambda: torch.full((1, LABELS), 0.5))
+    model = official_program(path)(LATENTS, LABELS, (3, SIZE, SIZE), False, lambda: torch.full((1, LABELS), 0.5))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
     image, values = example_batch(batch)
     x = torch.tensor(image.transpose(0, 3, 1, 2) / 255.0, dtype=torch.float32)

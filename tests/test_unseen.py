@@ -8,8 +8,6 @@ from benchmarks.unseen.styles import LOOKED_AT, STYLES
 from benchmarks.unseen.tables import Binary
 from tf_ccvae.labels import MISSING
 
-SHADE = "skin"
-
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
 def test_every_known_value_of_a_label_is_frequent_enough_to_learn(style):
@@ -42,14 +40,43 @@ def test_faces_are_the_same_for_a_seed_and_in_a_longer_set_and_others_for_anothe
 
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
-def test_a_face_drawn_again_with_another_skin_keeps_its_background_and_changes(style):
+def test_a_face_drawn_again_with_another_color_keeps_its_background_and_changes(style):
+    shade = next(iter(style.shades))  # skin, or ink
     face = drawing.rows_of(drawing.describe(style, 1))[0]
-    names = drawing.names_of(style, SHADE)
-    again = drawing.changed(style, face, {SHADE: names[(face[SHADE] + 1) % len(names)]})
-    assert {name for name in face if not np.array_equal(face[name], again[name])} == {SHADE}
+    names = drawing.names_of(style, shade)
+    again = drawing.changed(style, face, {shade: names[(face[shade] + 1) % len(names)]})
+    assert {name for name in face if not np.array_equal(face[name], again[name])} == {shade}
     before, after = (drawing.draw(x, 64, style.name) for x in (face, again))
     assert np.abs(before.astype(int) - after).max() > 30
     np.testing.assert_array_equal(before[0, 0], after[0, 0])
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_a_known_label_can_be_seen_since_another_value_of_it_draws_other_pixels(style):
+    factors = drawing.describe(style, 40)
+    faces, labels = drawing.rows_of(factors), drawing.labels_of(style, factors)
+    for (name, label), column in zip(style.labels.items(), labels.T, strict=True):
+        row = np.flatnonzero(column != MISSING)[-1]
+        hidden = label.hidden.get(label.factor, ())
+        names = [x for x in drawing.names_of(style, label.factor) if x not in hidden]
+        if isinstance(label, Binary):
+            others = [x for x in names if (x in label.variants) != column[row]]
+        else:
+            own = list(label.classes.values())[column[row]]
+            others = [x for x in names if x not in own]
+        again = drawing.changed(style, faces[row], {label.factor: others[-1]})
+        before, after = (drawing.draw(face, 64, style.name).astype(int) for face in (faces[row], again))
+        assert (np.abs(before - after).max(-1) > 30).sum() >= 5, name
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_a_part_that_covers_what_a_label_is_about_leaves_the_label_open(style):
+    face = drawing.describe(style, 1)
+    for number, label in enumerate(style.labels.values()):
+        for factor, names in label.hidden.items():
+            for name in names:
+                covered = {**face, factor: np.array([drawing.names_of(style, factor).index(name)])}
+                assert drawing.labels_of(style, covered)[0, number] == MISSING
 
 
 def test_a_factor_that_does_not_exist_is_refused():

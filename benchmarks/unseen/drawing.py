@@ -99,12 +99,12 @@ def _definition(name: str) -> Any:
     return Definition(json.loads((files("dicebear_styles") / f"{name}.json").read_text(encoding="utf-8")))
 
 
-def color_of(style: Style, face: Mapping[str, Any], name: str) -> np.ndarray:
-    """RGB in [0, 1], (3,): the shade `name` of a face, varied as the face says."""
-    code = style.shades[name].shades[names_of(style, name)[face[name]]][0]
-    rgb = np.array([int(code[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-    vary = face[f"{name}_vary"]
-    return np.clip(rgb * (1 + 0.08 * vary[0]) + 0.025 * vary[1:], 0, 1)
+def color_of(style: Style, factors: Mapping[str, Any], name: str) -> np.ndarray:
+    """RGB in [0, 1], (..., 3): the shade `name` of a face, or of each of several, varied as their factors say."""
+    codes = [code for code, _ in style.shades[name].shades.values()]
+    table = np.array([[int(code[i : i + 2], 16) for i in (1, 3, 5)] for code in codes]) / 255
+    vary = factors[f"{name}_vary"]
+    return np.clip(table[factors[name]] * (1 + 0.08 * vary[..., :1]) + 0.025 * vary[..., 1:], 0, 1)
 
 
 def draw(face: Mapping[str, Any], image_size: int, style: str) -> np.ndarray:

@@ -13,10 +13,12 @@ class Part:
     Args:
       component: its name in the style.
       variants: the style's names with how often each is drawn, adding up to 1; `NONE` where the part may be absent.
+      shade: name of the shade that colours it; empty for none.
     """
 
     component: str
     variants: Mapping[str, float]
+    shade: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,7 @@
-"""The styles, their licences and their tables; `LOOKED_AT` may be looked at while defaults are chosen, no other may."""
+"""The styles that may be looked at while defaults are chosen."""
 
+from benchmarks.unseen.styles.colors import CLOTHES, CLOTHES_COLOR, HAIR, SKIN, SKINS, hair_color
 from benchmarks.unseen.tables import NONE, Binary, Category, Part, Shade, Style
-
-_SKIN = {"light": ("#f6d0b4", 0.3), "medium": ("#cf935f", 0.4), "dark": ("#7d4a2c", 0.3)}
-_HAIR = {
-    "black": ("#221c20", 0.3),
-    "gray": ("#d4d6de", 0.25),
-    "blond": ("#f2d65c", 0.25),
-    "red": ("#cf4a1c", 0.2),
-}  # no skin's colour
-_CLOTHES = {
-    "blue": ("#3a6fd8", 0.25),
-    "pink": ("#e0609c", 0.25),
-    "yellow": ("#f0bc34", 0.25),
-    "white": ("#eeeeea", 0.25),
-}
-_SKINS = Category("skin", {name: (name,) for name in _SKIN})
-_CLOTHES_COLOR = Category("clothes_shade", {name: (name,) for name in _CLOTHES})
-
-
-def _hair_color(**hidden: tuple[str, ...]) -> Category:
-    return Category("hair_shade", {name: (name,) for name in _HAIR}, hidden)
-
 
 MICAH = Style(
     "micah",
@@ -39,25 +19,26 @@ MICAH = Style(
                 "pixie": 0.14,
                 "turban": 0.13,
             },
+            "hair_shade",
         ),
-        "glasses": Part("glasses", {NONE: 0.6, "round": 0.2, "square": 0.2}),
-        "facial_hair": Part("facialHair", {NONE: 0.75, "beard": 0.25}),
+        "glasses": Part("glasses", {NONE: 0.6, "round": 0.2, "square": 0.2}, "glasses_shade"),
+        "facial_hair": Part("facialHair", {NONE: 0.75, "beard": 0.25}, "beard_shade"),
         "mouth": Part("mouth", {"smile": 0.22, "laughing": 0.2, "surprised": 0.18, "frown": 0.2, "sad": 0.2}),
         "eyes": Part("eyes", {"eyes": 0.4, "round": 0.25, "smiling": 0.35}),
         "brows": Part("eyebrows", {"up": 0.5, "down": 0.5}),
-        "earrings": Part("earrings", {NONE: 0.6, "hoop": 0.4}),
+        "earrings": Part("earrings", {NONE: 0.6, "hoop": 0.4}, "earring_shade"),
         "nose": Part("nose", {"curve": 0.5, "pointed": 0.5}),
-        "clothes": Part("clothes", {"collared": 0.35, "crew": 0.35, "open": 0.3}),
+        "clothes": Part("clothes", {"collared": 0.35, "crew": 0.35, "open": 0.3}, "clothes_shade"),
     },
     {
-        "skin": Shade(("base",), _SKIN, ordered=True),
-        "hair_shade": Shade(("hair",), _HAIR),
-        "beard_shade": Shade(("facialHair",), _HAIR),
+        "skin": Shade(("base",), SKIN, ordered=True),
+        "hair_shade": Shade(("hair",), HAIR),
+        "beard_shade": Shade(("facialHair",), HAIR),
         "glasses_shade": Shade(
             ("glasses",), {"cyan": ("#28c8f0", 0.4), "green": ("#20d060", 0.3), "purple": ("#9040f0", 0.3)}
         ),
         "earring_shade": Shade(("earring",), {"gold": ("#f4d150", 0.5), "blue": ("#2f6fe0", 0.5)}),
-        "clothes_shade": Shade(("shirt",), _CLOTHES),
+        "clothes_shade": Shade(("shirt",), CLOTHES),
     },
     {
         "Glasses": Binary("glasses", ("round", "square")),
@@ -69,9 +50,9 @@ MICAH = Style(
         "Long_Hair": Binary("hair", ("dannyPhantom", "full", "pixie")),
         "Turban": Binary("hair", ("turban",)),
         "Earring": Binary("earrings", ("hoop",), {"hair": ("dannyPhantom", "full", "pixie")}),
-        "Hair_Color": _hair_color(hair=("mrClean", "turban")),
-        "Skin": _SKINS,
-        "Clothes_Color": _CLOTHES_COLOR,
+        "Hair_Color": hair_color(hair=("mrClean", "turban")),
+        "Skin": SKINS,
+        "Clothes_Color": CLOTHES_COLOR,
     },
     ("skin",),
     {"ears": "attached", "head": "standard"},
@@ -82,20 +63,22 @@ TOON_HEAD = Style(
     "CC BY 4.0: ToonHead by Johan Melin, https://www.figma.com/community/file/1589627891082866389",
     (54.0, 40.0, 690.0),
     {
-        "hair": Part("hair", {"bun": 0.2, "sideComed": 0.3, "spiky": 0.25, "undercut": 0.25}),
+        "hair": Part("hair", {"bun": 0.2, "sideComed": 0.3, "spiky": 0.25, "undercut": 0.25}, "hair_shade"),
         "hair_length": Part(
-            "rearHair", {NONE: 0.4, "neckHigh": 0.2, "shoulderHigh": 0.2, "longStraight": 0.1, "longWavy": 0.1}
+            "rearHair",
+            {NONE: 0.4, "neckHigh": 0.2, "shoulderHigh": 0.2, "longStraight": 0.1, "longWavy": 0.1},
+            "hair_shade",
         ),
-        "beard": Part("beard", {NONE: 0.5, "moustacheTwirl": 0.2, "fullBeard": 0.15, "longBeard": 0.15}),
+        "beard": Part("beard", {NONE: 0.5, "moustacheTwirl": 0.2, "fullBeard": 0.15, "longBeard": 0.15}, "hair_shade"),
         "mouth": Part("mouth", {"smile": 0.25, "laugh": 0.25, "agape": 0.2, "angry": 0.15, "sad": 0.15}),
         "eyes": Part("eyes", {"happy": 0.35, "wide": 0.25, "humble": 0.2, "wink": 0.2}),
         "brows": Part("eyebrows", {"angry": 0.3, "neutral": 0.35, "raised": 0.35}),
-        "clothes": Part("clothes", {"tShirt": 0.35, "turtleNeck": 0.35, "shirt": 0.3}),
+        "clothes": Part("clothes", {"tShirt": 0.35, "turtleNeck": 0.35, "shirt": 0.3}, "clothes_shade"),
     },
     {
-        "skin": Shade(("skin",), _SKIN, ordered=True),
-        "hair_shade": Shade(("hair",), _HAIR),
-        "clothes_shade": Shade(("clothes",), _CLOTHES),
+        "skin": Shade(("skin",), SKIN, ordered=True),
+        "hair_shade": Shade(("hair",), HAIR),
+        "clothes_shade": Shade(("clothes",), CLOTHES),
     },
     {
         "Beard": Binary("beard", ("fullBeard", "longBeard")),
@@ -116,9 +99,9 @@ TOON_HEAD = Style(
                 "long": ("longStraight", "longWavy"),
             },
         ),
-        "Hair_Color": _hair_color(),
-        "Skin": _SKINS,
-        "Clothes_Color": _CLOTHES_COLOR,
+        "Hair_Color": hair_color(),
+        "Skin": SKINS,
+        "Clothes_Color": CLOTHES_COLOR,
     },
     ("hair_length", "skin"),
     {"body": "body", "head": "head"},
@@ -143,18 +126,19 @@ PERSONAS = Style(
                 "curlyHighTop": 0.08,
                 "shortCombover": 0.14,
             },
+            "hair_shade",
         ),
         "eyes": Part("eyes", {"open": 0.35, "happy": 0.12, "sleep": 0.13, "glasses": 0.22, "sunglasses": 0.18}),
-        "facial_hair": Part("facialHair", {NONE: 0.55, "beardMustache": 0.25, "pyramid": 0.2}),
+        "facial_hair": Part("facialHair", {NONE: 0.55, "beardMustache": 0.25, "pyramid": 0.2}, "facial_hair_shade"),
         "mouth": Part("mouth", {"bigSmile": 0.25, "smile": 0.2, "frown": 0.2, "surprise": 0.2, "pacifier": 0.15}),
         "nose": Part("nose", {"mediumRound": 0.5, "smallRound": 0.5}),
-        "clothes": Part("clothes", {"checkered": 0.3, "rounded": 0.4, "squared": 0.3}),
+        "clothes": Part("clothes", {"checkered": 0.3, "rounded": 0.4, "squared": 0.3}, "clothes_shade"),
     },
     {
-        "skin": Shade(("skin",), _SKIN, ordered=True),
-        "hair_shade": Shade(("hair",), _HAIR),
-        "facial_hair_shade": Shade(("facialHair",), _HAIR),
-        "clothes_shade": Shade(("clothing",), _CLOTHES),
+        "skin": Shade(("skin",), SKIN, ordered=True),
+        "hair_shade": Shade(("hair",), HAIR),
+        "facial_hair_shade": Shade(("facialHair",), HAIR),
+        "clothes_shade": Shade(("clothing",), CLOTHES),
     },
     {
         "Glasses": Binary("eyes", ("glasses", "sunglasses")),
@@ -168,9 +152,9 @@ PERSONAS = Style(
         "Bald": Binary("hair", ("bald",), {"hair": ("beanie", "cap")}),
         "Long_Hair": Binary("hair", ("bobBangs", "bobCut", "extraLong", "long")),
         "Curly_Hair": Binary("hair", ("curly", "curlyHighTop"), {"hair": ("beanie", "cap")}),
-        "Hair_Color": _hair_color(hair=("bald", "beanie", "cap")),
-        "Skin": _SKINS,
-        "Clothes_Color": _CLOTHES_COLOR,
+        "Hair_Color": hair_color(hair=("bald", "beanie", "cap")),
+        "Skin": SKINS,
+        "Clothes_Color": CLOTHES_COLOR,
     },
     ("skin",),
 )
@@ -223,11 +207,11 @@ OPEN_PEEPS = Style(
         "mask": Part("mask", {NONE: 0.85, "medicalMask": 0.15}),
     },
     {
-        "skin": Shade(("skin",), _SKIN, ordered=True),
+        "skin": Shade(("skin",), SKIN, ordered=True),
         "hair_shade": Shade(
             ("headContrast",), {"blond": ("#ecc658", 0.4), "red": ("#cf4a1c", 0.3), "gray": ("#d8d8dc", 0.3)}
         ),
-        "clothes_shade": Shade(("clothing",), _CLOTHES),
+        "clothes_shade": Shade(("clothing",), CLOTHES),
     },
     {
         "Glasses": Binary("accessories", ("glasses", "glasses3", "glasses5", "sunglasses", "sunglasses2")),
@@ -253,11 +237,8 @@ OPEN_PEEPS = Style(
             ("grayShort", "short4", "grayMedium", "bangs"),
             {"head": ("noHair1", "noHair2", "hatBeanie", "hatHip")},
         ),
-        "Skin": _SKINS,
-        "Clothes_Color": _CLOTHES_COLOR,
+        "Skin": SKINS,
+        "Clothes_Color": CLOTHES_COLOR,
     },
     ("skin",),
 )
-
-LOOKED_AT = ("micah", "toon-head", "personas", "open-peeps")  # these alone may be looked at while defaults are chosen
-STYLES = {style.name: style for style in (MICAH, TOON_HEAD, PERSONAS, OPEN_PEEPS)}
