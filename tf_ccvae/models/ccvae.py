@@ -1,6 +1,6 @@
 """CCVAE as a Keras model: wires networks, distributions and objective together, and nothing else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -9,7 +9,9 @@ from tensorflow_probability import distributions as tfd
 
 from tf_ccvae import objective
 from tf_ccvae.labels import Labels
+from tf_ccvae.models import consistency, draws, replicas
 from tf_ccvae.models.conditional_prior import LabelDistributions
+from tf_ccvae.models.draws import Purpose
 from tf_ccvae.models.independence import Critic, warmed_up
 from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.labelled_vae import Assessment, Inference, LabelledVAE, pixels
@@ -40,6 +42,7 @@ class CCVAE(LabelledVAE):
         official estimators, whose gradient holds a hidden weight of its own.
       independence_weight: weight of the penalty on what other latents tell about a label, see `models.independence`; by
         default 30 for 'exact' and 0 for the official estimators.
+      consistency_weight: weight of the term that asks for edits which the encoder reads, see `models.consistency`.
       nodes: nodes of the one-dimensional integrals.
       samples: draws for q(y|x) in the official estimators.
       proposals: draws for categorical labels with several latents.
@@ -72,6 +75,7 @@ class CCVAE(LabelledVAE):
         estimator: str = "exact",
         label_weight: float | None = None,
         independence_weight: float | None = None,
+        consistency_weight: float = 0.0,
         nodes: int = 64,
         samples: int = 100,
         proposals: int = 16,
@@ -111,6 +115,7 @@ class CCVAE(LabelledVAE):
         self.critic = Critic(self.labels, latents, name="critic") if self.independence_weight else None
         if self.critic is not None:
             self.critic.build()
+        self.consistency_weight = consistency_weight if len(labels) else 0.0
 
     # The parts of the model -------------------------------------------------------------------------------------------
 
@@ -124,8 +129,8 @@ class CCVAE(LabelledVAE):
 
     def log_label_marginals(self, posterior: tfd.Normal) -> tf.Tensor:
         """log q(y_i = v | x), float32 (batch, labels, values), in nats."""
-        draws = self._draws(tf.shape(posterior.loc)[0], "exact", tf.constant([self.seed, 0]))
-        return objective.log_label_marginals(posterior, self.label_model(), self.nodes, draws)
+        proposals = self._draws(tf.shape(posterior.loc)[0], "exact", tf.constant([self.seed, 0]))
+        return objective.log_label_marginals(posterior, self.label_model(), self.nodes, proposals)
 
     def call(self, image: Any, training: bool = False) -> Inference:
         posterior = self.encode(image)
@@ -159,9 +164,38 @@ class CCVAE(LabelledVAE):
         weight = warmed_up(self.independence_weight, self.optimizer.iterations)
         return weight * mean(penalty) + mean(critic)
 
+    def add_gradients(
+        self, gradients: Sequence[tf.Tensor | None], data: dict[str, Any], terms: objective.Terms
+    ) -> Sequence[tf.Tensor | None]:
+        """Adds those of the consistency term, of half the batch, to the decoder's."""
+        if not self.consistency_weight:
+            return gradients
+        step = self.optimizer.iterations
+        count = (tf.shape(terms.latents)[0] + 1) // 2
+        edited = consistency.edit(
+            tf.stop_gradient(terms.latents[:count]),
+            data["labels"][:count],
+            data["observed"][:count],
+            self.label_model(),
+            self.label_distributions.incompatible,
+            draws.normal([count, self.labels.characteristic], draws.seed_of(self.seed, Purpose.EDITS, step)),
+            draws.seed_of(self.seed, Purpose.CHOICES, step),
+        )
+        latents = tf.stop_gradient(edited.latents)
+        with tf.GradientTape() as tape:
+            marginals = self.log_label_marginals(self.encode(self.decode(latents).mean()))
+            cost = replicas.batch_mean(count)(consistency.cost(marginals, edited))
+            scaled = self.optimizer.scale_loss(consistency.warmed_up(self.consistency_weight, step) * cost)
+        weights = self.decoder.trainable_weights
+        more = {id(weight): part for weight, part in zip(weights, tape.gradient(scaled, weights), strict=True)}
+        return [
+            gradient + more[id(weight)] if id(weight) in more else gradient
+            for weight, gradient in zip(self.trainable_weights, gradients, strict=True)
+        ]
+
     def _draws(self, batch: Any, estimator: str, seed: Any) -> tf.Tensor:
         count = objective.needed_draws(estimator, self.labels, self.samples, self.proposals)
-        return tf.random.stateless_normal([count, batch, self.labels.characteristic], seed, alg="philox")
+        return draws.normal([count, batch, self.labels.characteristic], seed)
 
     @property
     def label_statistics(self) -> LabelStatistics:
@@ -173,6 +207,7 @@ class CCVAE(LabelledVAE):
             {
                 "estimator": self.estimator,
                 "independence_weight": self.independence_weight,
+                "consistency_weight": self.consistency_weight,
                 "nodes": self.nodes,
                 "samples": self.samples,
                 "proposals": self.proposals,

@@ -118,6 +118,12 @@ class Objective(Settings):
         description="weight of the penalty on what other latents tell about a label, at least 0; auto is 30 for exact "
         "and 0 for the official estimators",
     )
+    consistency_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of a term, outside the bound, that trains the decoder on pictures with one label changed: "
+        "the encoder has to read the change; at least 0",
+    )
     nodes: int = Field(
         default=64, ge=8, le=1024, description="nodes of the one-dimensional integrals in exact; 8 to 1024"
     )
