@@ -36,7 +36,7 @@ class CCVAE(LabelledVAE):
       widths: channels on each grid of the encoder; by default as backbone and image size ask.
       hidden: number of features between convolutions and latents.
       likelihood: 'laplace', 'gaussian', 'bernoulli' or 'continuous_bernoulli'.
-      likelihood_scale: scale of laplace and gaussian, or 'learned'.
+      likelihood_scale: scale of laplace and gaussian, 'learned' or 'auto', see `models.likelihood`.
       estimator: 'exact', 'pytorch' or 'pyro'; see `tf_ccvae.objective`.
       label_weight: adds this times log q(y_O|x) to what is maximised; by default 1000 for 'exact' and 0 for the
         official estimators, whose gradient holds a hidden weight of its own.
@@ -52,7 +52,8 @@ class CCVAE(LabelledVAE):
     Call: images, uint8 or float in [0, 1], (batch, height, width, channels) -> `Inference`.
 
     Raises:
-      ValueError: fewer latents than characteristic ones, or an unknown estimator or backbone.
+      ValueError: fewer latents than characteristic ones, an unknown estimator or backbone, or `likelihood_scale` 'auto'
+        with an official estimator.
 
     Example:
       model = CCVAE((64, 64, 3), Labels.of_binary(["Smiling", "Eyeglasses"]))
@@ -89,6 +90,8 @@ class CCVAE(LabelledVAE):
             )
         if estimator not in objective.ESTIMATORS:
             raise ValueError(f"estimator must be one of {', '.join(objective.ESTIMATORS)}, got {estimator!r}")
+        if likelihood_scale == "auto" and estimator != "exact":
+            raise ValueError("likelihood_scale 'auto' needs estimator 'exact': the others weight the reconstruction")
         weight = objective.default_label_weight(estimator) if label_weight is None else label_weight
         super().__init__(
             image_shape,

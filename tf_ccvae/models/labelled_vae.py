@@ -70,7 +70,7 @@ class LabelledVAE(keras.Model, abc.ABC):
       widths: channels on each grid of the encoder; by default as backbone and image size ask.
       hidden: number of features between convolutions and latents.
       likelihood: 'laplace', 'gaussian', 'bernoulli' or 'continuous_bernoulli'.
-      likelihood_scale: scale of laplace and gaussian, or 'learned'.
+      likelihood_scale: scale of laplace and gaussian, 'learned' or 'auto', see `models.likelihood`.
       label_weight: adds this times log q(y_O|x) to what is maximised.
       seed: of the training noise.
       decoder_inputs: number of latents that the decoder takes, if it is another than `latents`; a subclass computes it,
@@ -122,7 +122,7 @@ class LabelledVAE(keras.Model, abc.ABC):
         self.encoder.build()
         self.posterior_head.build((None, posterior_inputs or hidden))
         self.decoder.build()
-        self.image_likelihood.build()
+        self.image_likelihood.build((None, *image_shape))
         self.built = True
         self.term_means = Sum(("loss", *TERMS, "mean_absolute_error"), name="terms")
         self.label_counts = LabelCounts(self.labels, name="label_counts")
@@ -225,6 +225,7 @@ class LabelledVAE(keras.Model, abc.ABC):
         gradients = self.add_gradients(tape.gradient(scaled, self.trainable_weights), data, terms)
         gradients = replicas.total_gradients(gradients, self.optimizer)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+        self.image_likelihood.follow(replicas.total(mean(terms.reconstruction)))
         self._count_terms(terms, per_example, tf.zeros_like(per_example))
         return replicas.logs({"loss": self.term_means.mean("loss")})
 

@@ -9,10 +9,11 @@ file that holds them is. Nothing here imports TensorFlow.
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from tf_ccvae.settings.base import Above0, AtLeast1, Settings
 from tf_ccvae.settings.errors import (
@@ -212,6 +213,16 @@ class Config(Settings):
     training: Training = Training()
     export: Export = Export()
     tracking: Tracking = Tracking()
+
+    @model_validator(mode="after")
+    def _scale_fits_estimator(self) -> Self:
+        if self.model.likelihood_scale == "auto" and self.objective.estimator != "exact":
+            raise PydanticCustomError(
+                "contradiction",
+                "auto needs objective.estimator exact; give a number",
+                {"setting": "model.likelihood_scale"},
+            )
+        return self
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> "Config":
