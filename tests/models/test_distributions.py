@@ -235,7 +235,7 @@ def test_unknown_likelihood_is_refused_by_name():
 
 @pytest.mark.parametrize("scale", [0, -1.0, float("nan"), "small", None])
 def test_scale_that_is_not_positive_is_refused_by_name(scale):
-    with pytest.raises(ValueError, match=f"scale must be positive or 'learned', got {scale!r}"):
+    with pytest.raises(ValueError, match=f"scale must be positive, 'learned' or 'auto', got {scale!r}"):
         Likelihood("laplace", scale)
 
 

@@ -1,6 +1,6 @@
 """CCVAE as a Keras model: wires networks, distributions and objective together, and nothing else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -9,7 +9,9 @@ from tensorflow_probability import distributions as tfd
 
 from tf_ccvae import objective
 from tf_ccvae.labels import Labels
+from tf_ccvae.models import consistency, draws, replicas
 from tf_ccvae.models.conditional_prior import LabelDistributions
+from tf_ccvae.models.draws import Purpose
 from tf_ccvae.models.independence import Critic, warmed_up
 from tf_ccvae.models.inference import Assessment, Inference, pixels
 from tf_ccvae.models.label_statistics import LabelStatistics
@@ -36,12 +38,13 @@ class CCVAE(LabelledVAE):
       widths: channels on each grid of the encoder; by default as backbone and image size ask.
       hidden: number of features between convolutions and latents.
       likelihood: 'laplace', 'gaussian', 'bernoulli' or 'continuous_bernoulli'.
-      likelihood_scale: scale of laplace and gaussian, or 'learned'.
+      likelihood_scale: scale of laplace and gaussian, 'learned' or 'auto', see `models.likelihood`.
       estimator: 'exact', 'pytorch' or 'pyro'; see `tf_ccvae.objective`.
       label_weight: adds this times log q(y_O|x) to what is maximised; by default 1000 for 'exact' and 0 for the
         official estimators, whose gradient holds a hidden weight of its own.
       independence_weight: weight of the penalty on what other latents tell about a label, see `models.independence`; by
         default 30 for 'exact' and 0 for the official estimators.
+      consistency_weight: weight of the term that asks for edits which the encoder reads, see `models.consistency`.
       nodes: nodes of the one-dimensional integrals.
       samples: draws for q(y|x) in the official estimators.
       proposals: draws for categorical labels with several latents.
@@ -51,7 +54,8 @@ class CCVAE(LabelledVAE):
     Call: images, uint8 or float in [0, 1], (batch, height, width, channels) -> `Inference`.
 
     Raises:
-      ValueError: fewer latents than characteristic ones, or an unknown estimator or backbone.
+      ValueError: fewer latents than characteristic ones, an unknown estimator or backbone, or `likelihood_scale` 'auto'
+        with an official estimator.
 
     Example:
       model = CCVAE((64, 64, 3), Labels.of_binary(["Smiling", "Eyeglasses"]))
@@ -74,6 +78,7 @@ class CCVAE(LabelledVAE):
         estimator: str = "exact",
         label_weight: float | None = None,
         independence_weight: float | None = None,
+        consistency_weight: float = 0.0,
         nodes: int = 64,
         samples: int = 100,
         proposals: int = 16,
@@ -87,6 +92,8 @@ class CCVAE(LabelledVAE):
             )
         if estimator not in objective.ESTIMATORS:
             raise ValueError(f"estimator must be one of {', '.join(objective.ESTIMATORS)}, got {estimator!r}")
+        if likelihood_scale == "auto" and estimator != "exact":
+            raise ValueError("likelihood_scale 'auto' needs estimator 'exact': the others weight the reconstruction")
         weight = objective.default_label_weight(estimator) if label_weight is None else label_weight
         super().__init__(
             image_shape,
@@ -113,6 +120,7 @@ class CCVAE(LabelledVAE):
         self.critic = Critic(self.labels, latents, name="critic") if self.independence_weight else None
         if self.critic is not None:
             self.critic.build()
+        self.consistency_weight = consistency_weight if len(labels) else 0.0
 
     # The parts of the model -------------------------------------------------------------------------------------------
 
@@ -126,8 +134,8 @@ class CCVAE(LabelledVAE):
 
     def log_label_marginals(self, posterior: tfd.Normal) -> tf.Tensor:
         """log q(y_i = v | x), float32 (batch, labels, values), in nats."""
-        draws = self._draws(tf.shape(posterior.loc)[0], "exact", tf.constant([self.seed, 0]))
-        return objective.log_label_marginals(posterior, self.label_model(), self.nodes, draws)
+        proposals = self._draws(tf.shape(posterior.loc)[0], "exact", tf.constant([self.seed, 0]))
+        return objective.log_label_marginals(posterior, self.label_model(), self.nodes, proposals)
 
     def call(self, image: TensorLike, training: bool = False) -> Inference:
         posterior = self.encode(image)
@@ -163,9 +171,38 @@ class CCVAE(LabelledVAE):
         weight = warmed_up(self.independence_weight, self.optimizer.iterations)
         return weight * mean(penalty) + mean(critic)
 
+    def add_gradients(
+        self, gradients: Sequence[tf.Tensor | None], data: dict[str, Any], terms: objective.Terms
+    ) -> Sequence[tf.Tensor | None]:
+        """Adds those of the consistency term, of half the batch, to the decoder's."""
+        if not self.consistency_weight:
+            return gradients
+        step = self.optimizer.iterations
+        count = (tf.shape(terms.latents)[0] + 1) // 2
+        edited = consistency.edit(
+            tf.stop_gradient(terms.latents[:count]),
+            data["labels"][:count],
+            data["observed"][:count],
+            self.label_model(),
+            self.label_distributions.incompatible,
+            draws.normal([count, self.labels.characteristic], draws.seed_of(self.seed, Purpose.EDITS, step)),
+            draws.seed_of(self.seed, Purpose.CHOICES, step),
+        )
+        latents = tf.stop_gradient(edited.latents)
+        with tf.GradientTape() as tape:
+            marginals = self.log_label_marginals(self.encode(self.decode(latents).mean()))
+            cost = replicas.batch_mean(count)(consistency.cost(marginals, edited))
+            scaled = self.optimizer.scale_loss(consistency.warmed_up(self.consistency_weight, step) * cost)
+        weights = self.decoder.trainable_weights
+        more = {id(weight): part for weight, part in zip(weights, tape.gradient(scaled, weights), strict=True)}
+        return [
+            gradient + more[id(weight)] if id(weight) in more else gradient
+            for weight, gradient in zip(self.trainable_weights, gradients, strict=True)
+        ]
+
     def _draws(self, batch: int | tf.Tensor, estimator: str, seed: tf.Tensor) -> tf.Tensor:
         count = objective.needed_draws(estimator, self.labels, self.samples, self.proposals)
-        return tf.random.stateless_normal([count, batch, self.labels.characteristic], seed, alg="philox")
+        return draws.normal([count, batch, self.labels.characteristic], seed)
 
     @property
     def label_statistics(self) -> LabelStatistics:
@@ -177,6 +214,7 @@ class CCVAE(LabelledVAE):
             {
                 "estimator": self.estimator,
                 "independence_weight": self.independence_weight,
+                "consistency_weight": self.consistency_weight,
                 "nodes": self.nodes,
                 "samples": self.samples,
                 "proposals": self.proposals,

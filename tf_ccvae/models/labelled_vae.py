@@ -5,7 +5,7 @@ label after label as `labels.slices` says, then the others. Interventions are fu
 what they are for it."""
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import keras
@@ -14,17 +14,15 @@ from tensorflow_probability import distributions as tfd
 
 from tf_ccvae import objective
 from tf_ccvae.labels import Labels
-from tf_ccvae.models import backbones, replicas
+from tf_ccvae.models import backbones, draws, replicas
 from tf_ccvae.models.counting import TERMS, LabelCounts, Sum, predicted_values, summed
+from tf_ccvae.models.draws import Purpose
 from tf_ccvae.models.inference import Assessment, pixels
 from tf_ccvae.models.keras_settings import check_keras
 from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.likelihood import Likelihood
 from tf_ccvae.models.posterior import PosteriorHead
 from tf_ccvae.objective.label_model import TensorLike
-
-_TRAINING, _TESTING = 0, 1  # what the noise is for
-_EDGE = 1e-6  # uniform variates stay this far from 0 and 1, where float32 loses the cumulative distribution
 
 
 class LabelledVAE(keras.Model, abc.ABC):
@@ -41,7 +39,7 @@ class LabelledVAE(keras.Model, abc.ABC):
       widths: channels on each grid of the encoder; by default as backbone and image size ask.
       hidden: number of features between convolutions and latents.
       likelihood: 'laplace', 'gaussian', 'bernoulli' or 'continuous_bernoulli'.
-      likelihood_scale: scale of laplace and gaussian, or 'learned'.
+      likelihood_scale: scale of laplace and gaussian, 'learned' or 'auto', see `models.likelihood`.
       label_weight: adds this times log q(y_O|x) to what is maximised.
       seed: of the training noise.
       decoder_inputs: number of latents that the decoder takes, if it is another than `latents`; a subclass computes it,
@@ -93,7 +91,7 @@ class LabelledVAE(keras.Model, abc.ABC):
         self.encoder.build()
         self.posterior_head.build((None, posterior_inputs or hidden))
         self.decoder.build()
-        self.image_likelihood.build()
+        self.image_likelihood.build((None, *image_shape))
         self.built = True
         self.term_means = Sum(("loss", *TERMS, "mean_absolute_error"), name="terms")
         self.label_counts = LabelCounts(self.labels, name="label_counts")
@@ -162,15 +160,11 @@ class LabelledVAE(keras.Model, abc.ABC):
         return self.image_likelihood(self.decoder(latents))
 
     def noise(self, batch: int | tf.Tensor, estimator: str, purpose: int, key: int | tf.Tensor) -> objective.Noise:
-        """Stateless draws for one batch, a function of (seed, purpose, key, replica) alone."""
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        seed = tf.constant([self.seed, purpose], tf.int32)
-        for part in (key, replica):
-            seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(part, tf.int32), alg="philox")
-        seeds = [tf.random.experimental.stateless_fold_in(seed, draw, alg="philox") for draw in range(3)]
+        """Stateless draws for one batch, a function of (seed, purpose, key, replica) alone; see `models.draws`."""
+        seeds = [draws.fold(draws.seed_of(self.seed, purpose, key), draw) for draw in range(3)]
         return objective.Noise(
-            tf.random.stateless_normal([batch, self.latents], seeds[0], alg="philox"),
-            tf.random.stateless_uniform([batch, len(self.labels)], seeds[1], _EDGE, 1 - _EDGE, alg="philox"),
+            draws.normal([batch, self.latents], seeds[0]),
+            draws.uniform([batch, len(self.labels)], seeds[1]),
             self._draws(batch, estimator, seeds[2]),
         )
 
@@ -186,28 +180,36 @@ class LabelledVAE(keras.Model, abc.ABC):
         """
         return 0.0
 
+    def add_gradients(
+        self, gradients: Sequence[tf.Tensor | None], data: dict[str, Any], terms: objective.Terms
+    ) -> Sequence[tf.Tensor | None]:
+        """The gradients of the scaled loss, with those of terms that only some of `trainable_weights` learn from."""
+        return gradients
+
     def _draws(self, batch: int | tf.Tensor, estimator: str, seed: tf.Tensor) -> tf.Tensor:
         """`Noise.draws`: none, unless a model needs them."""
         return tf.zeros([0, batch, self.labels.characteristic])
 
     def train_step(self, data: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         examples = tf.shape(data["image"])[0]
-        noise = self.noise(examples, self.estimator, _TRAINING, self.optimizer.iterations)
+        noise = self.noise(examples, self.estimator, Purpose.TRAINING, self.optimizer.iterations)
         mean = replicas.batch_mean(examples)
         with tf.GradientTape() as tape:
             terms = self.assess(data, noise, self.estimator).terms
             per_example = terms.loss(self.label_weight)
             loss = mean(per_example) + self.extra_loss(data, terms, mean)
             scaled = self.optimizer.scale_loss(loss)
-        gradients = replicas.total_gradients(tape.gradient(scaled, self.trainable_weights), self.optimizer)
+        gradients = self.add_gradients(tape.gradient(scaled, self.trainable_weights), data, terms)
+        gradients = replicas.total_gradients(gradients, self.optimizer)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+        self.image_likelihood.follow(replicas.total(mean(terms.reconstruction)))
         self._count_terms(terms, per_example, tf.zeros_like(per_example))
         return replicas.logs({"loss": self.term_means.mean("loss")})
 
     def test_step(self, data: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Always by the exact estimator, so that estimators can be compared; reconstructions at the posterior mean."""
         image = pixels(data["image"])
-        noise = self.noise(tf.shape(image)[0], "exact", _TESTING, data["index"][0])
+        noise = self.noise(tf.shape(image)[0], "exact", Purpose.TESTING, data["index"][0])
         assessed = self.assess(data, noise, "exact")
         error = tf.reduce_mean(tf.abs(self.decode(assessed.latents).mean() - image), axis=[1, 2, 3])
         self._count_terms(assessed.terms, assessed.terms.loss(self.label_weight), error)

@@ -42,9 +42,10 @@ class Model(Settings):
     likelihood: Literal["laplace", "gaussian", "bernoulli", "continuous_bernoulli"] = Field(
         default="laplace", description="distribution of a pixel given the latents"
     )
-    likelihood_scale: Above0 | Literal["learned"] = Field(
+    likelihood_scale: Above0 | Literal["learned", "auto"] = Field(
         default=1.0,
-        description="scale of the laplace or gaussian likelihood where a pixel is 0 to 1, above 0, or learned",
+        description="scale of the laplace or gaussian likelihood where a pixel is 0 to 1, above 0; learned; or auto: "
+        "in proportion to the running error of training, so that weights need no change from data to data",
     )
 
     @model_validator(mode="after")

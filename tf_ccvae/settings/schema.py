@@ -9,10 +9,11 @@ file that holds them is. Nothing here imports TensorFlow.
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from tf_ccvae.settings.base import Above0, AtLeast1, Settings
 from tf_ccvae.settings.errors import (
@@ -118,6 +119,12 @@ class Objective(Settings):
         description="weight of the penalty on what other latents tell about a label, at least 0; auto is 30 for exact "
         "and 0 for the official estimators",
     )
+    consistency_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of a term, outside the bound, that trains the decoder on pictures with one label changed: "
+        "the encoder has to read the change; at least 0",
+    )
     nodes: int = Field(
         default=64, ge=8, le=1024, description="nodes of the one-dimensional integrals in exact; 8 to 1024"
     )
@@ -206,6 +213,16 @@ class Config(Settings):
     training: Training = Training()
     export: Export = Export()
     tracking: Tracking = Tracking()
+
+    @model_validator(mode="after")
+    def _scale_fits_estimator(self) -> Self:
+        if self.model.likelihood_scale == "auto" and self.objective.estimator != "exact":
+            raise PydanticCustomError(
+                "contradiction",
+                "auto needs objective.estimator exact; give a number",
+                {"setting": "model.likelihood_scale"},
+            )
+        return self
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> "Config":

@@ -71,6 +71,7 @@ def build_model(config: Config, dataset: Dataset, train: Split) -> LabelledVAE:
             labels=dataset.labels.with_latents(settings.latents_per_label),
             estimator=objective.estimator,
             independence_weight=None if objective.independence_weight == "auto" else objective.independence_weight,
+            consistency_weight=objective.consistency_weight,
             nodes=objective.nodes,
             samples=objective.samples,
             proposals=objective.proposals,

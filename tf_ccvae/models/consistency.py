@@ -1,0 +1,99 @@
+"""Edits that the encoder reads as they were asked for: a term that trains the decoder on pictures with a label changed.
+
+The bound trains the decoder on latents of images alone. What it draws where a label was set, between latents that never
+came together, follows from nothing, and where style knows the label it may draw the old value. So in half of each batch
+one label is given another value v: its latents are drawn from p(z_i | v), labels that v excludes change as in an edit,
+and the picture that is decoded is encoded again. The decoder learns to minimise
+
+    -log q(y_i = v | that picture) - 0.1 sum_{j != i} log q(y_j | that picture),
+
+where y_j are the observed labels after the edit. The encoder and the latents take no part in it, so the term can not be
+lowered by an encoder that sees labels where there are none. It is no part of the bound, and the official estimators do
+without it.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_ccvae.labels import Labels
+from tf_ccvae.models import draws
+from tf_ccvae.objective import LabelModel, characteristics
+
+OTHERS = 0.1  # weight of a label that was not changed, where the changed one has 1
+WARM_UP = 1000  # steps over which the term grows to its weight, while the encoder learns the labels
+
+
+class Edit(NamedTuple):
+    """Latents with one label changed, and what the encoder should read in their picture.
+
+    latents: float32 (n, D). values: int32 (n, L), all labels after the edit. weights: float32 (n, L), of each label.
+    """
+
+    latents: tf.Tensor
+    values: tf.Tensor
+    weights: tf.Tensor
+
+
+def another_value(values: tf.Tensor, labels: Labels, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """One label of each example and one of its other values, each equally probable.
+
+    Args:
+      values: int32 (n, L), at least 0.
+      labels: what the labels are.
+      seed: int32 (2,).
+
+    Returns:
+      bool (n, L), true at the label; int32 (n, L), its new value there.
+    """
+    examples = tf.shape(values)[0]
+    counts = tf.constant([label.values for label in labels], tf.int32)
+    index = _below(len(labels), draws.uniform([examples], draws.fold(seed, 0)))
+    step = 1 + _below(tf.gather(counts, index) - 1, draws.uniform([examples], draws.fold(seed, 1)))
+    changed = tf.one_hot(index, len(labels), on_value=True, off_value=False, dtype=tf.bool)
+    return changed, tf.math.floormod(values + step[:, None], counts)
+
+
+def _below(count: int | tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
+    """Integers from 0 to count - 1, each equally probable."""
+    count = tf.convert_to_tensor(count)
+    return tf.minimum(tf.cast(uniform * tf.cast(count, tf.float32), tf.int32), count - 1)
+
+
+def edit(
+    latents: tf.Tensor,
+    values: tf.Tensor,
+    observed: tf.Tensor,
+    model: LabelModel,
+    incompatible: tf.Tensor,
+    noise: tf.Tensor,
+    seed: tf.Tensor,
+) -> Edit:
+    """Changes one label of each example.
+
+    Args:
+      latents: float32 (n, D).
+      values: integer (n, L); where a label is missing, the value that its latents tell takes its place.
+      observed: bool (n, L).
+      model: the labels' distributions.
+      incompatible: float32 (T, T), see `characteristics.settle`.
+      noise: standard normal (n, C).
+      seed: int32 (2,), of which label gets which value.
+    """
+    current = tf.where(observed, tf.cast(values, tf.int32), characteristics.values_of(latents, model))
+    changed, new = another_value(current, model.labels, seed)
+    edited = characteristics.set_values(latents, new, changed, model, incompatible, "sample", noise)
+    target = characteristics.settle(current, new, changed, model.labels, model.log_label_prior, incompatible)
+    weights = tf.where(changed, 1.0, tf.where(observed, OTHERS, 0.0))
+    return Edit(edited, target, weights)
+
+
+def cost(log_marginals: tf.Tensor, edited: Edit) -> tf.Tensor:
+    """The module's sum, in nats: log q(y_i = v | picture) (n, L, V) -> (n,)."""
+    read = tf.gather(log_marginals, edited.values, axis=2, batch_dims=2)
+    return -tf.reduce_sum(edited.weights * read, axis=1)
+
+
+def warmed_up(weight: float, step: tf.Tensor) -> tf.Tensor:
+    """The weight of the term at a step: linear from 0 over the first 1,000."""
+    return weight * tf.minimum(1.0, tf.cast(step, tf.float32) / WARM_UP)
