@@ -55,6 +55,10 @@ PROGRAMS = {
         *("--data", "{celeba_folder}", "--rates", "0.2", "--methods", "exact", "--epochs", "1"),
         *("--runs", "{folder}/runs", "--results", "{folder}"),
     ),
+    "benchmarks.unseen": (
+        *("--quick", "--styles", "micah", "--models", "paper"),
+        *("--cache", "{folder}/cache", "--results", "{folder}/unseen.jsonl"),
+    ),
     "benchmarks.gradient_variance": (
         *("--examples", "240", "--epochs", "1", "--draws", "2", "--estimators", "exact", "--results", "{folder}"),
     ),

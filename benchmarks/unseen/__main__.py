@@ -16,6 +16,7 @@ with the table, and for each style a sheet: test pictures, reconstructions, and 
 import argparse
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def positive(text: str) -> float:
     return value
 
 
-def parsed() -> argparse.Namespace:
+def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line, with `examples`, `epochs` and `generated` as `--quick` says."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.unseen",
@@ -161,7 +162,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seconds", type=positive, help="of training for the official program")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="few pictures and steps, only to try it out")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     if arguments.results.suffix != ".jsonl":
         parser.error(f"--results: {arguments.results} does not end in .jsonl")
     if arguments.seed < 0:
@@ -174,8 +175,8 @@ def parsed() -> argparse.Namespace:
     return argparse.Namespace(**vars(arguments) | (QUICK if arguments.quick else quick))
 
 
-def main() -> None:
-    arguments = parsed()
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = parsed(argv)
     where = machine()
     instructions = "AVX-512" if "avx512f" in where["instructions"] else "AVX2"
     for style in arguments.styles:
