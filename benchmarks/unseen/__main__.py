@@ -29,8 +29,8 @@ from tf_ccvae.data.cache import digest
 from tf_ccvae.data.dataset import SPLITS, Dataset
 from tf_ccvae.evaluation.context import GENERATED
 from tf_ccvae.evaluation.judge import Judge
-from tf_ccvae.support.errors import UserError, exit_with
 from tf_ccvae.support.files import write_text
+from tf_ccvae.support.parser import mistakes_in_one_line
 from tf_ccvae.training import run_directory
 
 BACKBONES = ("residual", "paper")
@@ -208,7 +208,5 @@ def draw(style: str, dataset: Dataset, folder: Path, rows: list[dict[str, Any]],
 
 
 if __name__ == "__main__":
-    try:
+    with mistakes_in_one_line():
         main()
-    except UserError as error:
-        exit_with(error)
