@@ -73,7 +73,7 @@ def measures(
     for name, (path, _) in COLUMNS.items():
         found = at(results, path)
         row[name] = {key: found[key] for key in ("mean", "low", "high")} if isinstance(found, dict) else found
-    return suite.known({**row, "judge": judge.about["accuracy"]})
+    return suite.finite({**row, "judge": judge.about["accuracy"]})
 
 
 def edits(dataset: Dataset) -> list[tuple[str, int]]:
