@@ -10,13 +10,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from export.run import Options, export_run
+from export import sidecar, signatures
+from export.uses import as_float32
 from tf_ccvae import interventions, settings
 from tf_ccvae.data import folder
 from tf_ccvae.data.dataset import Split
 from tf_ccvae.labels import Label, Labels
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.programs import intervene
+from tf_ccvae.support.files import write_json
 from tf_ccvae.training import run_directory
 
 PRINTABLE = st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" "), min_size=1, max_size=30)
@@ -86,9 +88,12 @@ def test_wild_names_come_back_from_the_run_and_go_through_the_command(wild, tmp_
         assert intervene.main([str(run.path), "set", "0", f"--label={name}=on", "--out", str(out)]) == 0
 
 
-def test_wild_names_stand_in_the_export_as_they_are(wild, tmp_path):
-    export_run(wild[0].path, tmp_path / "export", Options(("saved_model",)))
-    described = json.loads((tmp_path / "export" / "ccvae.json").read_text(encoding="utf-8"))
+def test_wild_names_stand_in_the_description_of_an_export_as_they_are(wild, tmp_path):
+    table = signatures.of_format(signatures.table(as_float32(wild[1]), "nhwc"), "onnx")
+    run = {"name": "made", "sha256": "0" * 64, "tf_ccvae": "0"}
+    files = {"onnx/encoder": "onnx/encoder.onnx", "onnx/decoder": "onnx/decoder.onnx"}
+    write_json(tmp_path / "ccvae.json", sidecar.describe(wild[1], table, "nhwc", 1, run, files))
+    described = json.loads((tmp_path / "ccvae.json").read_text(encoding="utf-8"))
     assert [label["name"] for label in described["labels"]] == list(WILD)
 
 
