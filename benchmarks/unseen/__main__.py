@@ -44,7 +44,11 @@ def prepared(style: str, arguments: argparse.Namespace) -> tuple[Dataset, Path]:
     shared = training.configured(BACKBONES[0], arguments.seed, arguments.epochs).data
     shares = (shared.validation_fraction, shared.test_fraction)
     dataset = data.dataset(style, arguments.examples, arguments.seed, *shares, cache_dir=arguments.cache / "drawings")
-    about = digest([repr(STYLES[style]), data.VERSION, [len(dataset.split(name)) for name in SPLITS], arguments.seed])
+    if arguments.quick:
+        dataset = dataset.with_labels((dataset.labels.names[0], dataset.labels.names[-1]))
+    about = digest(
+        [repr(STYLES[style]), data.VERSION, [len(dataset.split(name)) for name in SPLITS], dataset.labels.names]
+    )
     return dataset, arguments.cache / f"{style}-{about[:8]}"
 
 
@@ -161,7 +165,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--official", type=Path, metavar="PATH", help="checkout of github.com/thwjoy/ccvae_pytorch")
     parser.add_argument("--seconds", type=positive, help="of training for the official program")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="few pictures and steps, only to try it out")
+    parser.add_argument("--quick", action="store_true", help="few pictures, labels and steps, only to try it out")
     arguments = parser.parse_args(argv)
     if arguments.results.suffix != ".jsonl":
         parser.error(f"--results: {arguments.results} does not end in .jsonl")

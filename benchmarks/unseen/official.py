@@ -46,6 +46,7 @@ def by_class(dataset: Dataset) -> Dataset:
     factors = {
         class_name(items[dataset.labels.names.index(name)], value): (1, varies)
         for name, (value, varies) in dataset.about["label_factors"].items()
+        if name in dataset.labels.names
     }
     return replace(
         dataset,
