@@ -17,6 +17,7 @@ from tf_ccvae.data import avatars
 from tf_ccvae.data.pipeline import evaluation_batches, training_batches
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.objective import ESTIMATORS
+from tf_ccvae.objective.classifier import label_logits
 from tf_ccvae.settings import Config
 from tf_ccvae.training import build
 
@@ -64,7 +65,7 @@ def weight_deviation(model: CCVAE, batch: dict[str, Any], draws: int) -> float:
     weights = []
     for draw in range(draws):
         latents = posterior.loc + posterior.scale * model.noise(len(batch["index"]), "exact", 0, draw).normal
-        logits = model.label_distributions(latents[:, : model.labels.characteristic])
+        logits = label_logits(latents, model.label_model())
         weights.append(np.exp(tf.reduce_sum(tf.nn.log_softmax(logits) * values, axis=[1, 2]) - marginal))
     return float(np.std(weights))
 

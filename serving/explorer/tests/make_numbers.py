@@ -23,6 +23,7 @@ from tf_ccvae.interventions import traversal, values_by_name  # noqa: E402
 from tf_ccvae.labels import Label, Labels  # noqa: E402
 from tf_ccvae.models.ccvae import CCVAE  # noqa: E402
 from tf_ccvae.objective import Noise  # noqa: E402
+from tf_ccvae.objective.classifier import label_logits, masked  # noqa: E402
 from tf_ccvae.objective.exclusions import exclusion_table  # noqa: E402
 
 NUMBERS = Path(__file__).with_name("numbers.json")
@@ -76,7 +77,7 @@ def numbers() -> dict[str, Any]:
 
 
 def probabilities(model: CCVAE, latents: np.ndarray) -> list[Any]:
-    logits = np.asarray(model.label_distributions(latents[:, : LABELS.characteristic]), np.float64)
+    logits = np.asarray(masked(label_logits(latents, model.label_model()), LABELS), np.float64)
     powers = np.exp(logits - logits.max(-1, keepdims=True))
     table = powers / powers.sum(-1, keepdims=True)
     return [[row[: x.values].tolist() for row, x in zip(rows, LABELS, strict=True)] for rows in table]
