@@ -222,7 +222,7 @@ def test_every_config_file_has_a_smoke_test_and_a_header():
 
 
 def test_help_lists_every_setting_with_type_and_default(tmp_path):
-    text = processes.run("tf_ccvae.fit", "--help", output=tmp_path / "said.txt")
+    text = " ".join(processes.run("tf_ccvae.fit", "--help", output=tmp_path / "said.txt").split())  # wherever lines end
     for part in ("--data.labelled-fraction float", "(default: 1.0)", "--training.precision", "--resume", "--seed int"):
         assert part in text
 
