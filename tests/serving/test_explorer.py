@@ -35,7 +35,7 @@ PRETRAINED = ROOT / "examples" / "pretrained" / "avatars"  # what the default ru
 def npm(*arguments, **environment):
     environment = {**os.environ, **environment, "NO_COLOR": "1"}
     done = subprocess.run(
-        ["npm", *arguments], cwd=EXPLORER, env=environment, capture_output=True, text=True, timeout=300
+        ["npm", *arguments], cwd=EXPLORER, env=environment, capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
