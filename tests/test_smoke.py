@@ -89,13 +89,11 @@ PROGRAMS = {
 ELSEWHERE = {"tf_ccvae.launch_ray": "training/test_workers.py"}
 
 # Arguments that make each configuration file small; {images} and {labels} are the tiny folder.
-CONFIGS = {
-    "avatars.yaml": FEW_FACES,
-    "folder.yaml": (
-        *("--data.images", "{images}", "--data.labels", "{labels}", "--data.image-size", "28"),
-        *("--training.epochs", "1"),
-    ),
-}
+TINY_FOLDER = (
+    *("--data.images", "{images}", "--data.labels", "{labels}", "--data.image-size", "28"),
+    *("--training.epochs", "1"),
+)
+CONFIGS = {"avatars.yaml": FEW_FACES, "folder.yaml": TINY_FOLDER, "residual.yaml": TINY_FOLDER}
 
 # Configuration files for data that have to be downloaded: the fixture that makes up a few in the true format, and a
 # label to set. These take one step in this process: a whole run each would be half a minute in all.
