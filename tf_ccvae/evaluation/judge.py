@@ -163,7 +163,7 @@ def train(dataset: Dataset, seed: int = 0, epochs: int = EPOCHS) -> Judge:
         optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
         return loss
 
-    # By hand, for Keras's `fit` rounds differently and takes longer: docs/speed.md has both measured.
+    # By hand, for Keras's `fit` takes longer and gives other numbers: docs/speed.md has both measured.
     random = np.random.default_rng(seed)
     for _ in range(epochs):
         order = random.permutation(len(split))
