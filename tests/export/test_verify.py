@@ -60,11 +60,12 @@ def test_manifest_holds_results_sizes_hashes_versions_and_labels(exported):
 
 def test_verify_needs_numpy_and_onnxruntime_only(exported, pixels, tmp_path):
     np.save(tmp_path / "images.npy", pixels[:5])
+    absent = ("tensorflow", "keras", "onnx", "jsonschema", "yaml", "pydantic", "wrapt")
     code = (
         "import sys\n"
         "class Missing:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.partition('.')[0] in ('tensorflow', 'keras', 'onnx', 'jsonschema', 'yaml', 'pydantic', 'wrapt'):\n"
+        f"        if name.partition('.')[0] in {absent}:\n"
         "            raise ModuleNotFoundError(name)\n"
         "sys.meta_path.insert(0, Missing())\n"
         "from export.__main__ import main\n"
