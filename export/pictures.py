@@ -19,25 +19,35 @@ ORIENTATION = 0x0112  # tag of EXIF
 GREY = (19595 / 65536, 38470 / 65536, 7471 / 65536)  # ITU-R 601, as Pillow has it
 
 
-def read(content: tf.Tensor, height: int, width: int, channels: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """One file; a file that cannot be read raises no error, so that it does not fail others in its batch.
+def read(contents: tf.Tensor, height: int, width: int, channels: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Files of a batch; one that cannot be read raises no error, so that it does not fail the others.
 
     Args:
-      content: string (), the bytes of the file.
+      contents: string (batch,), the bytes of the files.
       height: in pixels.
       width: in pixels.
       channels: 1 or 3.
 
     Returns:
-      float32 (height, width, channels) in [0, 1], and bool (), whether it was read. It is not if it is neither PNG nor
-      JPEG, damaged, or larger than `MAX_BYTES` or `MAX_PIXELS`; the pixels are 0 then.
+      float32 (batch, height, width, channels) in [0, 1], and bool (batch,), whether each was read. It was not if it is
+      neither PNG nor JPEG, damaged, or larger than `MAX_BYTES` or `MAX_PIXELS`; its pixels are 0 then.
     """
-    nothing = (tf.zeros((height, width, channels)), tf.constant(False))
-    whole = tf.data.Dataset.from_tensors(content).map(lambda x: (_fitted(_decoded(x), height, width, channels), True))
-    readable = whole.ignore_errors(log_warning=False)  # a graph has no other way to go on after an error
+    count = tf.size(contents)
+    nothing = (tf.zeros((count, height, width, channels)), tf.fill([count], False))
+    files = tf.data.Dataset.from_tensor_slices((tf.range(count), contents))
+    pictures = files.map(lambda row, content: (row, _fitted(_decoded(content), height, width, channels)))
+    readable = pictures.ignore_errors(log_warning=False)  # a graph has no other way to go on after an error
     options = tf.data.Options()
     options.autotune.enabled = False
-    return readable.with_options(options).reduce(nothing, lambda _, last: last)
+
+    def put(rows: tuple[tf.Tensor, tf.Tensor], picture: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        (pixels, known), (row, levels) = rows, picture
+        return (
+            tf.tensor_scatter_nd_update(pixels, [[row]], levels[None]),
+            tf.tensor_scatter_nd_update(known, [[row]], [True]),
+        )
+
+    return readable.with_options(options).reduce(nothing, put)
 
 
 def orientation(content: tf.Tensor) -> tf.Tensor:

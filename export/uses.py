@@ -87,11 +87,7 @@ class Uses:
         For any other file `decoded` is 0 and the numbers are NaN; see `export.pictures`.
         """
         height, width, channels = self.model.image_shape
-        pixels, read = tf.map_fn(
-            lambda content: pictures.read(content, height, width, channels),
-            image_bytes,
-            fn_output_signature=(tf.TensorSpec((height, width, channels)), tf.TensorSpec((), tf.bool)),
-        )
+        pixels, read = pictures.read(image_bytes, height, width, channels)
         outputs = self._label_outputs(self.model.encode(pixels))
         of_readable = {name: tf.where(read[:, None, None], rows, np.nan) for name, rows in outputs.items()}
         return {**of_readable, "decoded": tf.cast(read, tf.float32)}
