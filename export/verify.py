@@ -87,10 +87,7 @@ def reference_outputs(signature: "Signature", inputs: Arrays) -> dict[str, np.nd
     """What Keras gives for all rows, by output name."""
     import tensorflow as tf
 
-    function = signature.function
-    if any(x.dtype == tf.string for x in signature.inputs):
-        function = tf.function(function)  # run eagerly, the reader of pictures would be traced for each file
-    results = function(*(tf.constant(inputs[x.name]) for x in signature.inputs))
+    results = signature.function(*(tf.constant(inputs[x.name]) for x in signature.inputs))
     return {name: np.asarray(results[name]) for name in signature.outputs}
 
 

@@ -25,9 +25,9 @@ def visibility(model: LabelledVAE, images: Any) -> np.ndarray:
     latents = encode(model, images)
     differences = np.zeros((len(latents), len(model.labels)), np.float32)
     for i, label in enumerate(model.labels if len(latents) else ()):
-        asked = np.arange(len(model.labels)) == i
+        mask = np.arange(len(model.labels)) == i
         first, last = (
-            decode(model, set_values(model, latents, np.where(asked, value, 0), asked))
+            decode(model, set_values(model, latents, np.where(mask, value, 0), mask))
             for value in (0, label.values - 1)
         )
         differences[:, i] = np.abs(first - last).mean(axis=(1, 2, 3))
