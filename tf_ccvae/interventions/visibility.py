@@ -27,8 +27,7 @@ def visibility(model: LabelledVAE, images: Any) -> np.ndarray:
     for i, label in enumerate(model.labels if len(latents) else ()):
         mask = np.arange(len(model.labels)) == i
         first, last = (
-            decode(model, set_values(model, latents, np.where(mask, value, 0), mask))
-            for value in (0, label.values - 1)
+            decode(model, set_values(model, latents, np.where(mask, value, 0), mask)) for value in (0, label.values - 1)
         )
         differences[:, i] = np.abs(first - last).mean(axis=(1, 2, 3))
     return differences
