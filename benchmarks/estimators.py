@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.common import RESULTS, append, finished, machine, table
+from benchmarks.common import PAPER_NETWORKS, RESULTS, append, finished, machine, table
 from tf_ccvae.data import avatars
 from tf_ccvae.data.dataset import Dataset
 from tf_ccvae.data.pipeline import hide_labels, training_batches
@@ -40,6 +40,7 @@ def run(dataset: Dataset, setting: str, method: str, fraction: float, seed: int)
         {
             "seed": seed,
             "data": {"labelled_fraction": fraction},
+            "model": PAPER_NETWORKS,
             "objective": {"estimator": estimator, "independence_weight": 0.0},  # the bound and nothing else
             "training": {**chosen, "schedule": "constant"},
         }

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.common import RESULTS, keep, machine, table
+from benchmarks.common import PAPER_NETWORKS, RESULTS, keep, machine, table
 from tf_ccvae.data import avatars
 from tf_ccvae.data.pipeline import evaluation_batches, training_batches
 from tf_ccvae.models.ccvae import CCVAE
@@ -79,7 +79,9 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
     dataset = avatars.load(examples=arguments.examples, progress=True)
-    config = Config.model_validate({"training": {"schedule": "constant"}})
+    config = Config.model_validate(
+        {"model": PAPER_NETWORKS, "training": {"batch_size": 64, "learning_rate": 1e-3, "schedule": "constant"}}
+    )
     model = build.build_model(config, dataset, dataset.train)
     steps = build.steps_per_epoch(config, dataset.train)
     model.compile(optimizer=build.build_optimizer(config, steps), jit_compile=False)

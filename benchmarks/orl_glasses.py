@@ -46,6 +46,7 @@ METHODS = ("CCVAE", "logistic regression")
 SETTINGS = {
     "data.image-size": "64",
     "data.channels": "1",
+    "model.backbone": "paper",
     "model.latents": "32",
     "model.latents-per-label": "4",
     "model.encoder-widths": "[16, 16, 32, 64]",

@@ -31,6 +31,14 @@ from tf_ccvae.training import measures, run_directory
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "celeba.yaml"
 RATES = (0.004, 0.06, 0.2, 1.0)
+PAPER = {  # networks and settings of the official program, but for the estimator
+    "model.backbone": "paper",
+    "model.latents": "45",
+    "model.latents-per-label": "1",
+    "model.likelihood-scale": "1",
+    "training.batch-size": "64",
+    "training.learning-rate": "0.001",
+}
 METHODS: dict[str, dict[str, str]] = {
     "exact": {},
     "pytorch": {
@@ -82,7 +90,7 @@ def train(method: str, rate: float, arguments: argparse.Namespace) -> run_direct
     if run.results.is_file():
         return run
     given = {"config": str(arguments.config), "run-dir": str(run.path), "seed": str(arguments.seed)}
-    given |= {"data.labelled-fraction": str(rate), **METHODS[method]}
+    given |= {"data.labelled-fraction": str(rate), **PAPER, **METHODS[method]}
     if arguments.data:
         given["data.path"] = str(arguments.data)
     if arguments.epochs:

@@ -93,7 +93,7 @@ TINY_FOLDER = (
     *("--data.images", "{images}", "--data.labels", "{labels}", "--data.image-size", "28"),
     *("--training.epochs", "1"),
 )
-CONFIGS = {"avatars.yaml": FEW_FACES, "folder.yaml": TINY_FOLDER, "residual.yaml": TINY_FOLDER}
+CONFIGS = {"avatars.yaml": FEW_FACES, "folder.yaml": TINY_FOLDER}
 
 # Configuration files for data that have to be downloaded: the fixture that makes up a few in the true format, and a
 # label to set. These take one step in this process: a whole run each would be half a minute in all.

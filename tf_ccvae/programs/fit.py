@@ -132,7 +132,7 @@ def prepare_job(command: settings.Command) -> Job:
 
     config = command.config
     if command.resume:
-        check_unchanged(settings.Config.from_yaml(run_directory.Run(command.resume).config), config)
+        check_unchanged(settings.Config.of_run(run_directory.Run(command.resume).config), config)
     check_export(config)
     tracking.check(config)
     started = time.monotonic()
@@ -190,7 +190,8 @@ def train(job: Job, trackers: Trackers) -> LabelledVAE | None:
 
     config, run = job.config, job.run
     steps = build.steps_per_epoch(config, job.dataset.train)
-    with terminal.progress(job.console, config.training.epochs, steps, run.state().epoch) as bar:
+    epochs = build.number_of_epochs(config, job.dataset.train)
+    with terminal.progress(job.console, epochs, steps, run.state().epoch) as bar:
         callbacks = (bar.callback, *trackers.callbacks)
         model, interrupted = loop.train(config, job.dataset, run, bar.epoch, callbacks, job.devices)
     finished = run.state().epoch

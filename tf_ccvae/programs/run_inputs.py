@@ -58,7 +58,7 @@ def settings_of_run(run: Run, moved: Mapping[str, Path] | None = None) -> RunSet
       ConfigError: config.yaml cannot be used.
     """
     moved = dict(moved or {})
-    config = Config.from_yaml(run.config)
+    config = Config.of_run(run.config)
     return RunSettings(run, config.model_copy(update={"data": config.data.model_copy(update=moved)}), moved)
 
 

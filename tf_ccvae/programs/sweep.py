@@ -34,8 +34,8 @@ def space(sweep: Sweep) -> "HyperParameters":
     return space
 
 
-def oracle(sweep: Sweep, epochs: int) -> "Oracle":
-    """KerasTuner's oracle that proposes the trials; hyperband trains the best for `epochs` epochs."""
+def oracle(sweep: Sweep, epochs: int | str) -> "Oracle":
+    """KerasTuner's oracle that proposes the trials; hyperband trains the best for `epochs` epochs, a number."""
     from keras_tuner import Objective, oracles
 
     shared = {
@@ -168,7 +168,7 @@ def trainer(to: Path, objective: str, data: LastData, report: Callable[[str], No
 
     def train(name: str, config: settings.Config) -> float:
         run = run_directory.Run(to / "runs" / f"{to.name}-{name}")
-        if not run.config.is_file() or settings.Config.from_yaml(run.config) != config:
+        if not run.config.is_file() or settings.Config.of_run(run.config) != config:
             shutil.rmtree(run.path, ignore_errors=True)  # of a sweep that was stopped before it was first saved
             run = run_directory.create(run.path, config.name)
             config.to_yaml(run.config)

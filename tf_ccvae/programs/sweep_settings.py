@@ -97,6 +97,8 @@ def check(sweep: Sweep, file: Path, fixed: Sequence[str]) -> settings.Config:
         raise settings.ConfigError("strategy: a sweep trains on one device; leave it at none")
     if sweep.tuner == "hyperband" and "training.epochs" in sweep.search:
         raise settings.ConfigError(f"{file}: search.training.epochs: hyperband sets it itself; take it out")
+    if sweep.tuner == "hyperband" and base.training.epochs == "auto":
+        raise settings.ConfigError("training.epochs: hyperband needs a number in place of auto, such as 12")
     for name, values in sweep.search.items():
         if option(name) in {argument.partition("=")[0] for argument in fixed}:
             raise settings.ConfigError(f"{option(name)}: {file} searches it; take it out in one of the two places")

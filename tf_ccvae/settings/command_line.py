@@ -93,7 +93,7 @@ def parse(argv: Sequence[str], prog: str | None = None) -> Command:
     file, named = _config_file(arguments)
     if not file.is_file():
         raise ConfigError(f"{named}: {file}: no such file{_configurations() if named == '--config' else ''}")
-    saved = Config.from_yaml(file)
+    saved = Config.of_run(file) if "resume" in arguments else Config.from_yaml(file)
     overrides = {key: text for key, text in arguments.items() if key not in ONLY_ARGUMENTS}
     config = _override(saved, overrides)
     if not config.name:

@@ -16,10 +16,11 @@ class Model(Settings):
         description="ccvae, or a baseline: m2 (labels enter encoder and decoder), vae_classifier (a classifier on all "
         "latents)",
     )
-    backbone: Literal["paper", "residual"] = Field(
-        default="paper",
-        description="the networks between images and latents: paper (strided convolutions, as the official programs "
-        "have) or residual (patches of pixels as channels, residual blocks on coarse grids)",
+    backbone: Literal["residual", "paper", "auto"] = Field(
+        default="auto",
+        description="the networks between images and latents: residual (patches of pixels as channels, residual blocks "
+        "on coarse grids), paper (strided convolutions, as the official programs have), or auto: paper for the "
+        "official estimators, else residual",
     )
     style_latents: AtLeast1 | Literal["auto"] = Field(
         default="auto",
@@ -31,7 +32,7 @@ class Model(Settings):
         description="number of latents of labels and style together, in place of style_latents; at least 1, or null",
     )
     latents_per_label: int = Field(
-        default=1, ge=1, description="number of characteristic latents per label; at least 1"
+        default=2, ge=1, description="number of characteristic latents per label; at least 1"
     )
     encoder_widths: tuple[AtLeast1, ...] = Field(
         default=(),
@@ -43,9 +44,10 @@ class Model(Settings):
         default="laplace", description="distribution of a pixel given the latents"
     )
     likelihood_scale: Above0 | Literal["learned", "auto"] = Field(
-        default=1.0,
+        default="auto",
         description="scale of the laplace or gaussian likelihood where a pixel is 0 to 1, above 0; learned; or auto: "
-        "in proportion to the running error of training, so that weights need no change from data to data",
+        "in proportion to the running error of training, so that weights need no change from data to data, and 1 for "
+        "the official estimators",
     )
 
     @model_validator(mode="after")

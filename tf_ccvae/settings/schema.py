@@ -9,11 +9,10 @@ file that holds them is. Nothing here imports TensorFlow.
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, ValidationError
 
 from tf_ccvae.settings.base import Above0, AtLeast1, Settings
 from tf_ccvae.settings.errors import (
@@ -29,6 +28,7 @@ from tf_ccvae.settings.yaml_files import Dumper, read_mapping
 from tf_ccvae.support.files import JsonObject, write_text
 
 Between0And1 = Annotated[float, Field(gt=0, lt=1)]
+BEFORE = {("model", "backbone"): "paper"}  # what runs had that were made before there was such a setting
 Catalogued = Annotated[
     str, Field(pattern=r"^(tfds|huggingface):.+$", examples=["tfds:<name>", "huggingface:<name or folder>"])
 ]
@@ -111,19 +111,20 @@ class Objective(Settings):
     )
     label_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
         default="auto",
-        description="adds this times log q(y | x) to what is maximised, at least 0; auto is 1000 for exact and 0 for "
-        "the official estimators, whose gradient holds a hidden weight of its own",
+        description="adds this times log q(y | x) to what is maximised, at least 0; auto is 0 for the official "
+        "estimators, whose gradient holds a hidden weight of its own, else 250 where model.likelihood_scale is auto "
+        "and 1000 where it is not",
     )
     independence_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
         default="auto",
-        description="weight of the penalty on what other latents tell about a label, at least 0; auto is 30 for exact "
-        "and 0 for the official estimators",
+        description="weight of the penalty on what other latents tell about a label, at least 0; auto is 0 for the "
+        "official estimators, else 150 where model.likelihood_scale is auto and 30 where it is not",
     )
-    consistency_weight: float = Field(
-        default=0.0,
-        ge=0,
+    consistency_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+        default="auto",
         description="weight of a term, outside the bound, that trains the decoder on pictures with one label changed: "
-        "the encoder has to read the change; at least 0",
+        "the encoder has to read the change; at least 0; auto is 250 for exact where model.likelihood_scale is auto, "
+        "else 0",
     )
     nodes: int = Field(
         default=64, ge=8, le=1024, description="nodes of the one-dimensional integrals in exact; 8 to 1024"
@@ -137,9 +138,14 @@ class Objective(Settings):
 class Training(Settings):
     """The optimiser and how long it runs."""
 
-    epochs: int = Field(default=24, ge=1, description="passes over the training examples; at least 1")
-    batch_size: int = Field(default=64, ge=1, description="examples per step; at least 1")
-    learning_rate: float = Field(default=1e-3, gt=0, description="peak step size of Adam; above 0")
+    epochs: AtLeast1 | Literal["auto"] = Field(
+        default="auto",
+        description="passes over the training examples, at least 1, or auto: as many as it takes to reach the number "
+        "of steps, and at least 3",
+    )
+    steps: int = Field(default=4000, ge=1, description="steps of training where epochs is auto; at least 1")
+    batch_size: int = Field(default=32, ge=1, description="examples per step; at least 1")
+    learning_rate: float = Field(default=1.5e-3, gt=0, description="peak step size of Adam; above 0")
     schedule: Literal["constant", "cosine"] = Field(
         default="cosine", description="learning rate after the warm-up: constant, or cosine down to 0 at the last step"
     )
@@ -214,15 +220,18 @@ class Config(Settings):
     export: Export = Export()
     tracking: Tracking = Tracking()
 
-    @model_validator(mode="after")
-    def _scale_fits_estimator(self) -> Self:
-        if self.model.likelihood_scale == "auto" and self.objective.estimator != "exact":
-            raise PydanticCustomError(
-                "contradiction",
-                "auto needs objective.estimator exact; give a number",
-                {"setting": "model.likelihood_scale"},
-            )
-        return self
+    @classmethod
+    def of_run(cls, path: str | os.PathLike[str]) -> "Config":
+        """The settings of a run from its config.yaml, which may be of a version that knew fewer settings.
+
+        Raises:
+          ConfigError: as `from_yaml`.
+        """
+        content = read_yaml(Path(path))
+        for (section, name), value in BEFORE.items():
+            if isinstance(content.get(section), dict):
+                content[section].setdefault(name, value)
+        return cls._checked(content, path)
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> "Config":
@@ -234,7 +243,10 @@ class Config(Settings):
         Raises:
           ConfigError: the file is missing, is not YAML, or holds an unknown key, a wrong type or an impossible value.
         """
-        content = read_yaml(Path(path))
+        return cls._checked(read_yaml(Path(path)), path)
+
+    @classmethod
+    def _checked(cls, content: JsonObject, path: str | os.PathLike[str]) -> "Config":
         try:
             return cls.model_validate_json(json.dumps(content), strict=True)
         except ValidationError as error:

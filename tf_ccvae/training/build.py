@@ -1,6 +1,7 @@
 """From settings to an untrained, compiled model."""
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -12,6 +13,8 @@ from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.settings import Config, ConfigError, number_of_latents
 from tf_ccvae.training.optimizer import FusedAdam
+
+LEAST_EPOCHS = 3  # where `training.epochs` is 'auto', however many steps they are
 
 
 def resolve_precision(precision: str) -> str:
@@ -31,12 +34,44 @@ def check_network(config: Config, image_shape: tuple[int, int, int]) -> None:
     Raises:
       ConfigError: `model.encoder_widths` has too many or too few numbers, or none where the size has no default.
     """
-    backbone = backbones.named(config.model.backbone)
+    name = backbone_of(config)
+    backbone = backbones.named(name)
     try:
         widths = config.model.encoder_widths or backbone.default_widths(image_shape[0])
         backbone.encoder(image_shape, widths, config.model.hidden)
     except ValueError as error:
-        raise ConfigError(f"model.encoder_widths: {error} (model.backbone {config.model.backbone})") from error
+        raise ConfigError(f"model.encoder_widths: {error} (model.backbone {name})") from error
+
+
+def backbone_of(config: Config) -> str:
+    """'residual' or 'paper': the networks that `model.backbone` names, or that 'auto' stands for."""
+    if config.model.backbone != "auto":
+        return config.model.backbone
+    return "residual" if config.objective.estimator == "exact" else "paper"
+
+
+class Weights(NamedTuple):
+    """The weights of the loss beside the bound; None where the model itself has a default."""
+
+    label: float | None
+    independence: float | None
+    consistency: float
+
+
+def weights_of(config: Config) -> Weights:
+    """What the weights of `objective` are, 'auto' among them.
+
+    The likelihood's scale 'auto' keeps the reconstruction at the same number of nats on any data, so that one set of
+    weights suits them all.
+    """
+    objective = config.objective
+    relative = objective.estimator == "exact" and config.model.likelihood_scale == "auto"
+    label, independence, consistency = (250.0, 150.0, 250.0) if relative else (None, None, 0.0)
+    return Weights(
+        label if objective.label_weight == "auto" else objective.label_weight,
+        independence if objective.independence_weight == "auto" else objective.independence_weight,
+        consistency if objective.consistency_weight == "auto" else objective.consistency_weight,
+    )
 
 
 def build_model(config: Config, dataset: Dataset, train: Split) -> LabelledVAE:
@@ -52,26 +87,30 @@ def build_model(config: Config, dataset: Dataset, train: Split) -> LabelledVAE:
     """
     settings, objective = config.model, config.objective
     keras.utils.set_random_seed(config.seed)  # initial weights
+    weights = weights_of(config)
+    scale = settings.likelihood_scale
+    if scale == "auto" and objective.estimator != "exact":
+        scale = 1.0  # as in the official programs
     shared: dict[str, Any] = {
         "image_shape": dataset.image_shape,
         "latents": number_of_latents(config, dataset.labels),
-        "backbone": settings.backbone,
+        "backbone": backbone_of(config),
         "widths": settings.encoder_widths,
         "hidden": settings.hidden,
         "likelihood": settings.likelihood,
-        "likelihood_scale": settings.likelihood_scale,
+        "likelihood_scale": scale,
         "seed": config.seed,
         "dtype": resolve_precision(config.training.precision),
     }
-    if objective.label_weight != "auto":
-        shared["label_weight"] = objective.label_weight
+    if weights.label is not None:
+        shared["label_weight"] = weights.label
     model: LabelledVAE
     if settings.name == "ccvae":
         model = CCVAE(
             labels=dataset.labels.with_latents(settings.latents_per_label),
             estimator=objective.estimator,
-            independence_weight=None if objective.independence_weight == "auto" else objective.independence_weight,
-            consistency_weight=objective.consistency_weight,
+            independence_weight=weights.independence,
+            consistency_weight=weights.consistency,
             nodes=objective.nodes,
             samples=objective.samples,
             proposals=objective.proposals,
@@ -86,6 +125,13 @@ def build_model(config: Config, dataset: Dataset, train: Split) -> LabelledVAE:
 def steps_per_epoch(config: Config, train: Split) -> int:
     """Steps in which as many images are drawn as the training split has, to the nearest whole number."""
     return max(1, round(len(train) / config.training.batch_size))
+
+
+def number_of_epochs(config: Config, train: Split) -> int:
+    """`training.epochs`, or as many as it takes for `training.steps` steps, and at least 3."""
+    if config.training.epochs != "auto":
+        return config.training.epochs
+    return max(LEAST_EPOCHS, math.ceil(config.training.steps / steps_per_epoch(config, train)))
 
 
 def build_optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:

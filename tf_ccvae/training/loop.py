@@ -10,7 +10,7 @@ from tf_ccvae.data.dataset import Dataset, Split
 from tf_ccvae.data.pipeline import evaluation_batches, hide_labels, training_batches
 from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.settings import Config, ConfigError
-from tf_ccvae.training.build import build_model, compile_model, steps_per_epoch
+from tf_ccvae.training.build import build_model, compile_model, number_of_epochs, steps_per_epoch
 from tf_ccvae.training.callbacks import Checkpoints, Interruption, Unmeasured
 from tf_ccvae.training.measures import EVALUATION_BATCH
 from tf_ccvae.training.run_directory import Run, RunError
@@ -58,7 +58,8 @@ def train(
             raise ConfigError(f"{setting}: {size} is too few for {devices.replicas} replicas")
     split = hide_labels(dataset.train, config.data.labelled_fraction, config.data.missing_rate, config.seed)
     per_epoch = steps_per_epoch(config, split)
-    steps = per_epoch * config.training.epochs
+    epochs = number_of_epochs(config, split)
+    steps = per_epoch * epochs
     with devices.scope():
         model = build_model(config, dataset, split)
         compile_model(model, config, steps)
@@ -68,7 +69,7 @@ def train(
         elif run.model.is_file():  # imported, and not trained here yet
             start_from(model, run, split)
     interrupted = False
-    if state.epoch < config.training.epochs:
+    if state.epoch < epochs:
         checkpoints = Checkpoints(run, state, config.training.early_stopping, report, devices)
         batches = devices.batches(
             lambda here: training_batches(
@@ -91,7 +92,7 @@ def train(
                 model.fit(
                     batches,
                     initial_epoch=state.epoch,
-                    epochs=config.training.epochs,
+                    epochs=epochs,
                     steps_per_epoch=per_epoch,
                     shuffle=False,
                     validation_data=validation,
@@ -101,7 +102,7 @@ def train(
                         [checkpoints, *([tensorboard] if wanted else []), *callbacks, interruption],
                         add_history=True,
                         model=model,
-                        epochs=config.training.epochs,
+                        epochs=epochs,
                         steps=per_epoch,
                     ),
                 )
