@@ -31,11 +31,11 @@ def machine() -> dict[str, Any]:
     import keras
     import tensorflow as tf
 
-    lines = subprocess.run(["lscpu"], capture_output=True, text=True, check=False).stdout.splitlines()
-    said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    flags = said.get("Flags", "").split()
+    described = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").is_file() else ""
+    said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in described.splitlines())}
+    flags = said.get("flags", "").split()
     return {
-        "processor": said.get("Model name", platform.machine()),
+        "processor": said.get("model name") or platform.processor() or platform.machine(),
         "instructions": [name for name in INSTRUCTIONS if name in flags],
         "cores": os.cpu_count(),
         "gpus": [device.name for device in tf.config.list_physical_devices("GPU")],
@@ -80,7 +80,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    """What git says about this repository; a command that failed where git is not installed."""
+    command = ["git", *arguments]
+    try:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(command, 127, "", "git is not installed")
 
 
 def last_committed(name: str, where: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ def test_parameters_at_64_pixels_are_those_of_the_paper():
     assert model.decoder.count_params() == 718_083
 
 
-@pytest.mark.parametrize("size", [28, 32, 64, 128])
+@pytest.mark.parametrize("size", [28, 32, 64, 128, 256])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_image_size_and_channel_count_goes_in_and_comes_out(size, channels):
     shape = (size, size, channels)

@@ -148,6 +148,7 @@ def test_both_start_the_server_alike_with_flags_that_it_has():
         assert str(path) in targets or str(path.parent) in targets
 
 
+@pytest.mark.system  # bash
 def test_health_is_that_of_the_model(export, tmp_path):
     test = compose()["services"]["serving"]["healthcheck"]["test"]
     assert test[:3] == ["CMD", "bash", "-c"]

@@ -281,6 +281,7 @@ def test_the_kubernetes_example_is_valid_and_fits_together(monkeypatch):
     assert strategies.find_workers().addresses["worker"][1].startswith(f"{job['metadata']['name']}-1.")
 
 
+@pytest.mark.system  # bash
 @pytest.mark.parametrize(("codes", "expected"), [([137, 75, 0], 0), ([2], 2), ([137] * 5, 137)])
 def test_the_slurm_example_goes_on_after_the_loss_of_a_worker(tmp_path, codes, expected):
     srun = tmp_path / "srun"

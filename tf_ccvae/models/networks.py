@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-_WIDTHS = {3: (32, 64, 128), 4: (32, 32, 64, 128), 5: (32, 32, 64, 128, 128)}
+_WIDTHS = {3: (32, 64, 128), 4: (32, 32, 64, 128), 5: (32, 32, 64, 128, 128), 6: (32, 32, 64, 128, 128, 128)}
 _SMALLEST = 4  # height and width at which the strided layers end
 
 
@@ -30,7 +30,7 @@ def default_widths(image_size: int) -> tuple[int, ...]:
     """
     depth = stages(image_size)
     if depth not in _WIDTHS:
-        raise ValueError(f"no default widths for images of {image_size} pixels; choose 17 to 128 pixels or give widths")
+        raise ValueError(f"no default widths for images of {image_size} pixels; choose 17 to 256 pixels or give widths")
     return _WIDTHS[depth]
 
 

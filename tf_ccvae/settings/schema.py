@@ -77,7 +77,9 @@ class Data(Settings):
         description="value that is white in images of 16 bits, 255 to 65535, such as 4095 for 12 bits; null for the "
         "largest of 8, 10, 12, 14 or 16 bits, whichever are the fewest that hold all of them",
     )
-    image_size: Literal[28, 32, 64, 128] = Field(default=64, description="height and width of the images, in pixels")
+    image_size: Literal[28, 32, 64, 128, 256] = Field(
+        default=64, description="height and width of the images, in pixels"
+    )
     channels: Literal[1, 3] = Field(default=3, description="1 for grey, 3 for colour")
     examples: int = Field(default=12000, ge=120, description="how many faces to draw, for avatars; at least 120")
     labelled_fraction: float = Field(
