@@ -46,6 +46,7 @@ SLOW_FIXTURES = {"tiny_run", "exported", "tfds_folder", "huggingface_folder"}
 FIRST = (  # the files that take longest, so that no process is left with one when the others have finished
     *("test_smoke.py", "export/test_run.py", "training/test_workers.py", "training/test_training.py"),
     *("serving/test_explorer.py", "models/test_model.py", "export/test_signatures.py", "export/test_runtimes.py"),
+    *("export/test_pictures.py", "export/test_examples.py"),
     *("support/test_startup.py", "training/test_failed_writes.py", "export/test_saved_model.py", "test_package.py"),
     *("training/test_mirrored.py", "serving/test_publish.py", "models/test_baselines.py", "training/test_tracking.py"),
 )

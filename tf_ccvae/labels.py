@@ -4,11 +4,11 @@ A label value is an integer: 0 or 1 for a binary label, a class index for a cate
 knows it. Characteristic latents are laid out label after label; the style latents follow.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Integral
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -88,6 +88,14 @@ class Label:
         return int(text) if digits and int(text) < self.values else None
 
 
+class LabelConfig(TypedDict):
+    """A label as files and the configurations of models hold it; see `Label`."""
+
+    name: str
+    classes: Sequence[str]
+    latents: int
+
+
 @dataclass(frozen=True)
 class Labels:
     """The labels of a data set, in order.
@@ -109,10 +117,10 @@ class Labels:
         return cls(tuple(Label(name, latents=latents) for name in names))
 
     @classmethod
-    def from_config(cls, config: Iterable[Mapping[str, Any]]) -> "Labels":
+    def from_config(cls, config: Iterable[LabelConfig]) -> "Labels":
         return cls(tuple(Label(c["name"], tuple(c["classes"]), int(c["latents"])) for c in config))
 
-    def get_config(self) -> list[dict[str, Any]]:
+    def get_config(self) -> list[LabelConfig]:
         return [{"name": x.name, "classes": list(x.classes), "latents": x.latents} for x in self.items]
 
     def with_latents(self, latents: int) -> "Labels":

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from export.uses import Uses, as_float32
 from tf_ccvae.training import run_directory
 
 
@@ -10,6 +11,12 @@ from tf_ccvae.training import run_directory
 def model(exported):
     """The Keras model of the export."""
     return run_directory.load(exported.run)[1]
+
+
+@pytest.fixture(scope="session")
+def uses(model):
+    """What the signatures of the export compute."""
+    return Uses(as_float32(model))
 
 
 @pytest.fixture(scope="session")

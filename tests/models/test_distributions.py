@@ -237,23 +237,3 @@ def test_unknown_likelihood_is_refused_by_name():
 def test_scale_that_is_not_positive_is_refused_by_name(scale):
     with pytest.raises(ValueError, match=f"scale must be positive, 'learned' or 'auto', got {scale!r}"):
         Likelihood("laplace", scale)
-
-
-# Configurations -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        PosteriorHead(5, name="posterior"),
-        LabelDistributions(MIXED, separation=3.0),
-        Likelihood("gaussian", scale=0.3),
-        Likelihood("laplace", scale="learned"),
-    ],
-    ids=["posterior", "labels", "gaussian", "learned"],
-)
-def test_configuration_gives_the_same_layer_again(layer):
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-    assert type(again) is type(layer) and again is not layer
-    assert again.get_config() == layer.get_config()
-    assert again.name == layer.name and again.dtype == "float32"

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving import errors, publish
-from tests.serving.conftest import mount_of, own_kinds, started
+from serving import errors
 
 PREDICT = "/v1/models/ccvae:predict"
 WAYS = ("grpc", "rest")
@@ -272,43 +271,3 @@ def test_200_requests_at_once_get_their_own_rows(server, pixels, way):
         with ThreadPoolExecutor(200) as pool:
             rows = np.stack(list(pool.map(one, range(200))))
         np.testing.assert_allclose(rows, expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("kind", own_kinds())
-def test_versions_are_swapped_and_rolled_back_under_load_without_a_failed_request(
-    kind, export, as_version, tmp_path, pixels
-):
-    mount = mount_of(kind, tmp_path)
-    publish.prepare(export, tmp_path, label=("stable", 1), mount=mount)
-    newer = as_version(3)
-    with started(kind, tmp_path) as server:
-        done = threading.Event()
-
-        def keep_asking(settings):
-            seen = []
-            with server.client("grpc", retries=0, **settings) as client:
-                while not done.is_set():
-                    seen.append(client.predict("classify", {"image": pixels[:1]}).version)
-            return seen
-
-        def wait_for(version, **settings):
-            with server.client("grpc", **settings) as client:
-                for _ in range(600):
-                    if client.predict("classify", {"image": pixels[:1]}).version == version:
-                        return
-                    done.wait(0.1)
-            raise AssertionError(f"version {version} does not come")
-
-        with ThreadPoolExecutor(4) as pool:
-            loads = [pool.submit(keep_asking, settings) for settings in ({}, {}, {"label": "stable"})]
-            try:
-                publish.prepare(newer, tmp_path, mount=mount)
-                wait_for(3)
-                publish.set_label(tmp_path, ("stable", 3), mount=mount)
-                wait_for(3, label="stable")
-                publish.prepare(export, tmp_path, mount=mount, label=("stable", 1), force=True)
-                wait_for(1, label="stable")
-            finally:
-                done.set()
-            seen = [set(x.result()) for x in loads]
-    assert seen == [{1, 3}, {1, 3}, {1, 3}]

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tf_ccvae import objective
-from tf_ccvae.labels import Labels
+from tf_ccvae.labels import LabelConfig, Labels
 from tf_ccvae.models import consistency, draws, replicas
 from tf_ccvae.models.conditional_prior import LabelDistributions
 from tf_ccvae.models.draws import Purpose
@@ -67,7 +67,7 @@ class CCVAE(LabelledVAE):
     def __init__(
         self,
         image_shape: tuple[int, int, int],
-        labels: Labels | list[dict[str, Any]],
+        labels: Labels | list[LabelConfig],
         latents: int = 45,
         *,
         backbone: str = "paper",

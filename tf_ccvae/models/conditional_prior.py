@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_ccvae.labels import Labels
+from tf_ccvae.labels import LabelConfig, Labels
 from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.posterior import positive
 from tf_ccvae.objective.label_model import LabelModel
@@ -30,11 +30,10 @@ class LabelDistributions(LabelStatistics):
       separation: distance between the first and last value's initial prior mean, centred on 0.
       pace: the prior's parameters are held divided by this. Adam's steps do not depend on a parameter's size, so the
         prior moves this many times faster than the rest, and keeps up with the encoder.
+      **kwargs: `name` and `trainable`, as for any Keras layer; `dtype` is float32 whatever is passed.
     """
 
-    def __init__(
-        self, labels: Labels | list[dict[str, Any]], separation: float = 2.0, pace: float = 1.0, **kwargs: Any
-    ):
+    def __init__(self, labels: Labels | list[LabelConfig], separation: float = 2.0, pace: float = 1.0, **kwargs: Any):
         super().__init__(labels, **kwargs)
         self.separation = separation
         self.pace = pace

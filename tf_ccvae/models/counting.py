@@ -10,22 +10,24 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_ccvae.labels import Labels, value_mask
+from tf_ccvae.labels import LabelConfig, Labels, value_mask
 from tf_ccvae.models import replicas
 from tf_ccvae.objective import Terms
 
 TERMS = ("bound", "reconstruction", "style_divergence", "characteristic", "log_label_marginal", "label_prior")
 
 
+@keras.saving.register_keras_serializable("tf_ccvae")
 class Sum(keras.metrics.Metric):
     """Sums of named per-example terms over examples, as one vector.
 
     Args:
       names: names of the terms, in order.
+      **kwargs: `name`, as for any Keras metric; `dtype` is float32 whatever is passed.
     """
 
     def __init__(self, names: tuple[str, ...], **kwargs: Any):
-        super().__init__(dtype="float32", **kwargs)
+        super().__init__(**{**kwargs, "dtype": "float32"})
         self.names = tuple(names)
         self.totals = self.add_variable(
             shape=(len(names) + 1,), initializer="zeros", aggregation="only_first_replica", name="totals"
@@ -44,6 +46,9 @@ class Sum(keras.metrics.Metric):
     def result(self) -> dict[str, tf.Tensor]:
         return {name: self.mean(name) for name in self.names}
 
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "names": self.names}
+
 
 def summed(terms: Terms) -> dict[str, tf.Tensor]:
     """The terms named in `TERMS`, those of single labels summed over labels: each (batch,), in nats."""
@@ -57,19 +62,21 @@ def summed(terms: Terms) -> dict[str, tf.Tensor]:
     }
 
 
+@keras.saving.register_keras_serializable("tf_ccvae")
 class LabelCounts(keras.metrics.Metric):
     """How often label i has value t and is predicted as p, over the observed labels.
 
     Measures of what was never observed are NaN; they enter no mean.
 
     Args:
-      labels: what the labels are.
+      labels: what the labels are (or their config).
+      **kwargs: `name`, as for any Keras metric; `dtype` is float32 whatever is passed.
     """
 
-    def __init__(self, labels: Labels, **kwargs: Any):
-        super().__init__(dtype="float32", **kwargs)
-        self.labels = labels
-        shape = (len(labels), labels.values, labels.values)
+    def __init__(self, labels: Labels | list[LabelConfig], **kwargs: Any):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
+        shape = (len(self.labels), self.labels.values, self.labels.values)
         self.counts = self.add_variable(
             shape=shape, initializer="zeros", aggregation="only_first_replica", name="counts"
         )
@@ -127,6 +134,9 @@ class LabelCounts(keras.metrics.Metric):
             }
             for i, label in enumerate(self.labels)
         }
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "labels": self.labels.get_config()}
 
 
 def number_or_none(value: SupportsFloat) -> float | None:

@@ -26,7 +26,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_ccvae.labels import Labels, latent_owners, value_mask
+from tf_ccvae.labels import LabelConfig, Labels, latent_owners, value_mask
 from tf_ccvae.objective.label_model import NEVER
 
 LATENT_UNITS, LABEL_UNITS = 128, 64
@@ -44,9 +44,10 @@ class Critic(keras.layers.Layer):
     Args:
       labels: what the labels are (or their config).
       latents: number of latents.
+      **kwargs: `name` and `trainable`, as for any Keras layer; `dtype` is float32 whatever is passed.
     """
 
-    def __init__(self, labels: Labels | list[dict[str, Any]], latents: int, **kwargs: Any):
+    def __init__(self, labels: Labels | list[LabelConfig], latents: int, **kwargs: Any):
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
         self.latents = latents

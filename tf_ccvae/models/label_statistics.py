@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_ccvae.labels import Labels, value_mask
+from tf_ccvae.labels import LabelConfig, Labels, value_mask
 from tf_ccvae.objective.exclusions import value_slices, without_padding
 
 
@@ -20,9 +20,10 @@ class LabelStatistics(keras.layers.Layer):
 
     Args:
       labels: what the labels are (or their config).
+      **kwargs: `name` and `trainable`, as for any Keras layer; `dtype` is float32 whatever is passed.
     """
 
-    def __init__(self, labels: Labels | list[dict[str, Any]], **kwargs: Any):
+    def __init__(self, labels: Labels | list[LabelConfig], **kwargs: Any):
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
 

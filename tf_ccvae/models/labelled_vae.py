@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tf_ccvae import objective
-from tf_ccvae.labels import Labels
+from tf_ccvae.labels import LabelConfig, Labels
 from tf_ccvae.models import backbones, draws, replicas
 from tf_ccvae.models.counting import TERMS, LabelCounts, Sum, predicted_values, summed
 from tf_ccvae.models.draws import Purpose
@@ -53,7 +53,7 @@ class LabelledVAE(keras.Model, abc.ABC):
     def __init__(
         self,
         image_shape: tuple[int, int, int],
-        labels: Labels | list[dict[str, Any]],
+        labels: Labels | list[LabelConfig],
         latents: int = 45,
         *,
         backbone: str = "paper",

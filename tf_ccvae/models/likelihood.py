@@ -30,6 +30,7 @@ class Likelihood(keras.layers.Layer):
       kind: 'laplace' (the paper's), 'gaussian', 'bernoulli' or 'continuous_bernoulli'.
       scale: scale of laplace and gaussian, in pixels of [0, 1]; or one number for all pixels that is 'learned' by
         gradient, or follows the error ('auto').
+      **kwargs: `name` and `trainable`, as for any Keras layer; `dtype` is float32 whatever is passed.
 
     Call: logits (batch, height, width, channels) -> `tfd` distribution with event shape (height, width, channels).
 

@@ -90,6 +90,7 @@ class Encoder(keras.layers.Layer):
       image_shape: (height, width, channels), square.
       widths: channels after each strided layer, one number per halving down to 4x4.
       hidden: number of features.
+      **kwargs: `name`, `dtype` and `trainable`, as for any Keras layer.
 
     Call: pixels in [0, 1], (batch, height, width, channels) -> features (batch, hidden).
 
@@ -141,6 +142,7 @@ class Decoder(keras.layers.Layer):
       latents: number of latents.
       widths: the encoder's widths.
       hidden: number of features.
+      **kwargs: `name`, `dtype` and `trainable`, as for any Keras layer.
 
     Call: latents (batch, latents) -> logits (batch, height, width, channels); their sigmoid is the image in [0, 1].
 

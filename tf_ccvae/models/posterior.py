@@ -20,6 +20,7 @@ class PosteriorHead(keras.layers.Layer):
 
     Args:
       latents: number of latents.
+      **kwargs: `name` and `trainable`, as for any Keras layer; `dtype` is float32 whatever is passed.
 
     Call: features (batch, features) -> `tfd.Normal` with batch shape (batch, latents), float32.
     """

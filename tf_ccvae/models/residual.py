@@ -71,6 +71,7 @@ class ResidualBlock(keras.layers.Layer):
 
     Args:
       channels: of the input and the output.
+      **kwargs: `name`, `dtype` and `trainable`, as for any Keras layer.
 
     Call: (batch, height, width, channels) -> the same shape.
     """
@@ -108,6 +109,7 @@ class ResidualEncoder(keras.layers.Layer):
       image_shape: (height, width, channels), square.
       widths: channels on each grid, the finest first; each grid has half the height and width of the one before.
       hidden: number of features.
+      **kwargs: `name`, `dtype` and `trainable`, as for any Keras layer.
 
     Call: pixels in [0, 1], (batch, height, width, channels) -> features (batch, hidden).
 
@@ -165,6 +167,7 @@ class ResidualDecoder(keras.layers.Layer):
       latents: number of latents.
       widths: the encoder's widths.
       hidden: number of features.
+      **kwargs: `name`, `dtype` and `trainable`, as for any Keras layer.
 
     Call: latents (batch, latents) -> logits (batch, height, width, channels); their sigmoid is the image in [0, 1].
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_ccvae.labels import MISSING, Label, Labels, value_mask
+from tf_ccvae.labels import MISSING, Label, LabelConfig, Labels, value_mask
 from tf_ccvae.models.baselines.shared import Baseline, JointTerms, standard_divergence
 from tf_ccvae.models.inference import Assessment, Inference, pixels
 from tf_ccvae.models.label_statistics import LabelStatistics
@@ -57,7 +57,7 @@ class M2(Baseline):
     def __init__(
         self,
         image_shape: tuple[int, int, int],
-        labels: Labels | list[dict[str, Any]],
+        labels: Labels | list[LabelConfig],
         latents: int = 45,
         *,
         backbone: str = "paper",

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_ccvae.labels import MISSING, Label, Labels, latent_owners, value_mask
+from tf_ccvae.labels import MISSING, Label, LabelConfig, Labels, latent_owners, value_mask
 from tf_ccvae.models.baselines.shared import Baseline, JointTerms, standard_divergence
 from tf_ccvae.models.inference import Assessment, Inference, pixels
 from tf_ccvae.models.label_statistics import LabelStatistics
@@ -51,7 +51,7 @@ class VAEClassifier(Baseline):
     def __init__(
         self,
         image_shape: tuple[int, int, int],
-        labels: Labels | list[dict[str, Any]],
+        labels: Labels | list[LabelConfig],
         latents: int = 45,
         *,
         backbone: str = "paper",
