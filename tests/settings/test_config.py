@@ -87,6 +87,13 @@ def test_label_names_on_the_command_line(text, value):
     assert read(["--data.label-names", text]).config.data.label_names == value
 
 
+@pytest.mark.parametrize(
+    ("text", "value"), [("[shift, flip]", ("shift", "flip")), ("flip,colour", ("flip", "colour")), ("[]", ())]
+)
+def test_augmentation_on_the_command_line(text, value):
+    assert read(["--data.augment", text]).config.data.augment == value
+
+
 @pytest.mark.parametrize("name", ["celeba", "mnist", "fashion_mnist", "tfds:oxford_flowers102", "huggingface:a/b-c"])
 def test_names_of_data_that_are_accepted(yaml_file, name):
     assert read(["--data.name", name]).config.data.name == name
@@ -132,6 +139,8 @@ def test_yaml_round_trip_keeps_every_setting(tmp_path):
                 "image_size": 28,
                 "labelled_share": 0.25,
                 "label_names": ["No", "5", "a, b"],
+                "augment": ["shift", "flip"],
+                "sided": ["No"],
             },
             "model": {"encoder_widths": [8, 16], "likelihood_scale": "learned"},
             "training": {"learning_rate": 1e-7, "clip_norm": 2.5, "early_stopping": 4, "jit": True},
@@ -283,6 +292,15 @@ def test_paths_are_relative_to_the_current_directory(yaml_file, tmp_path):
             ["--data.uncertain", "postive"],
             "--data.uncertain: 'postive' is not one of missing, positive, negative; did you mean positive?",
         ),
+        (["--data.augment", "shift,turn"], "--data.augment: 'shift,turn' is not a list of shift, flip, colour"),
+        (
+            ["--data.sided", "[Looks_Left]"],
+            "--data.sided: not used without flip in data.augment; add flip there, or set data.sided to []",
+        ),
+        (
+            ["--data.sided", "[Looks_Left]", "--data.augment", "[shift, colour]"],
+            "--data.sided: not used without flip in data.augment; add flip there, or set data.sided to []",
+        ),
         (
             ["--data.label-names", "[{a: b}]"],
             "--data.label-names: '[{a: b}]' is not a list of names such as [Smiling, Young]",
@@ -324,6 +342,8 @@ def test_wrong_command_line_gives_one_line_that_names_the_argument(capsys, argv,
         ("data: {images: 3}", "data.images: 3 is not a path or null"),
         ("data: {label_names: Smiling}", "data.label_names: 'Smiling' is not a list of names such as [Smiling, Young]"),
         ("data: {label_names: [1]}", "data.label_names: [1] is not a list of names such as [Smiling, Young]"),
+        ("data: {augment: flip}", "data.augment: 'flip' is not a list of shift, flip, colour"),
+        ("data: {sided: [Looks_Left]}", "data.sided: not used without flip in data.augment; add flip there"),
         ("data: {name: chexpert, path: x.yaml}", "data.path: x.yaml: no such folder"),
         ("data: {name: 3}", f"data.name: 3 is not one of {SOURCES}"),
         (
