@@ -1,5 +1,7 @@
 """What happens to training images at random, against plain NumPy, and that nothing else changes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -110,9 +112,9 @@ def test_every_shift_up_to_the_largest_is_as_likely_as_the_others():
     image = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None], np.uint8(0)), axis=-1)  # a pixel holds its place
     split = Split(np.broadcast_to(image, (64, *image.shape)), np.zeros((64, 1), np.int8))
     middle = side // 2
-    found = [middle - after[middle, middle, :2].astype(int) for _, after, _ in pairs(split, Augmentation(("shift",)))]
+    shifts = [middle - after[middle, middle, :2].astype(int) for _, after, _ in pairs(split, Augmentation(("shift",)))]
     counts = np.zeros((5, 5))
-    np.add.at(counts, tuple(np.transpose(found) + 2), 1)
+    np.add.at(counts, tuple(np.transpose(shifts) + 2), 1)
     assert counts.sum() == 320
     for direction in (0, 1):
         # 320 draws of 5 shifts: 64 each, standard deviation 7.2
@@ -223,18 +225,18 @@ def test_an_example_that_knows_a_sided_label_is_never_flipped():
 
 def test_training_sees_changed_pictures_and_validation_sees_them_as_they_are(tiny, tiny_folder, tmp_path, monkeypatch):
     config = parse([*on_tiny_folder(tiny_folder), "--data.augment", "flip", "--data.sided", "Top"]).config
-    given = {}
+    batches_of = {}
 
     def fit(model, batches, validation_data, **others):
-        given.update(train=(batches, tiny.train), validation=(validation_data, tiny.validation))
+        batches_of.update(train=(batches, tiny.train), validation=(validation_data, tiny.validation))
 
     monkeypatch.setattr(LabelledVAE, "fit", fit)
     half = tiny.train.labels.copy()
     half[::2, 0] = MISSING  # Top is not known, so that these may be flipped
-    data = tiny.__class__("tiny", tiny.labels, Split(tiny.train.images, half), tiny.validation, tiny.test)
+    data = replace(tiny, train=Split(tiny.train.images, half))
     loop.train(config, data, run_directory.create(tmp_path / "run", "tiny"))
-    changed = {name: set() for name in given}
-    for name, (batches, split) in given.items():
+    changed = {name: set() for name in batches_of}
+    for name, (batches, split) in batches_of.items():
         for batch in batches.take(8):
             rows = batch["index"].numpy()
             differs = (batch["image"].numpy() != split.images[rows]).any(axis=(1, 2, 3))
