@@ -61,6 +61,13 @@ def test_label_names_on_the_command_line(text, value):
     assert read(["--data.label-names", text]).config.data.label_names == value
 
 
+@pytest.mark.parametrize(
+    ("text", "value"), [("[shift, flip]", ("shift", "flip")), ("flip,colour", ("flip", "colour")), ("[]", ())]
+)
+def test_augmentation_on_the_command_line(text, value):
+    assert read(["--data.augment", text]).config.data.augment == value
+
+
 @pytest.mark.parametrize("name", ["celeba", "mnist", "fashion_mnist", "tfds:oxford_flowers102", "huggingface:a/b-c"])
 def test_names_of_data_that_are_accepted(yaml_file, name):
     assert read(["--data.name", name]).config.data.name == name
@@ -106,6 +113,8 @@ def test_yaml_round_trip_keeps_every_setting(tmp_path):
                 "image_size": 28,
                 "labelled_share": 0.25,
                 "label_names": ["No", "5", "a, b"],
+                "augment": ["shift", "flip"],
+                "sided": ["No"],
             },
             "model": {"encoder_widths": [8, 16], "likelihood_scale": "learned"},
             "training": {"learning_rate": 1e-7, "clip_norm": 2.5, "early_stopping": 4, "jit": True},

@@ -112,6 +112,15 @@ def refusal(capsys, *argv):
             ["--data.uncertain", "postive"],
             "--data.uncertain: 'postive' is not one of missing, positive, negative; did you mean positive?",
         ),
+        (["--data.augment", "shift,turn"], "--data.augment: 'shift,turn' is not a list of shift, flip, colour"),
+        (
+            ["--data.sided", "[Looks_Left]"],
+            "--data.sided: not used without flip in data.augment; add flip there, or set data.sided to []",
+        ),
+        (
+            ["--data.sided", "[Looks_Left]", "--data.augment", "[shift, colour]"],
+            "--data.sided: not used without flip in data.augment; add flip there, or set data.sided to []",
+        ),
         (
             ["--data.label-names", "[{a: b}]"],
             "--data.label-names: '[{a: b}]' is not a list of names such as [Smiling, Young]",
@@ -153,6 +162,8 @@ def test_wrong_command_line_gives_one_line_that_names_the_argument(capsys, argv,
         ("data: {images: 3}", "data.images: 3 is not a path or null"),
         ("data: {label_names: Smiling}", "data.label_names: 'Smiling' is not a list of names such as [Smiling, Young]"),
         ("data: {label_names: [1]}", "data.label_names: [1] is not a list of names such as [Smiling, Young]"),
+        ("data: {augment: flip}", "data.augment: 'flip' is not a list of shift, flip, colour"),
+        ("data: {sided: [Looks_Left]}", "data.sided: not used without flip in data.augment; add flip there"),
         ("data: {name: chexpert, path: x.yaml}", "data.path: x.yaml: no such folder"),
         ("data: {name: 3}", f"data.name: 3 is not one of {SOURCES}"),
         (

@@ -81,7 +81,8 @@ def test_the_tiny_labels_are_learned(exported, tiny):
 
 
 def test_two_epochs_and_two_more_are_bit_equal_to_four(configured, tiny, tmp_path):
-    config = configured(training__epochs=4, data__labelled_fraction=0.3, data__missing_rate=0.2)
+    hidden = {"data__labelled_fraction": 0.3, "data__missing_rate": 0.2}
+    config = configured(training__epochs=4, data__augment="shift,flip,colour", **hidden)
     whole = run_directory.create(tmp_path / "whole", "tiny")
     loop.train(config, tiny, whole)
     parts = run_directory.create(tmp_path / "parts", "tiny")
@@ -194,14 +195,25 @@ def test_fit_leaves_everything_that_it_promises_and_the_model_of_the_best_epoch(
     assert measures.measure(model, tiny.validation)["bound"] == pytest.approx(max(bounds), rel=1e-6)
 
 
-def test_resume_refuses_settings_that_would_make_another_run(tiny_run, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--model.latents", "7"], "model.latents: cannot change from 6 to 7"),
+        (["--data.augment", "[flip]"], "data.augment: cannot change from [] to ['flip']"),
+    ],
+)
+def test_resume_refuses_settings_that_would_make_another_run(arguments, line, tiny_run, capsys):
+    before = run_directory.Run(tiny_run).state()
+    with pytest.raises(SystemExit, match="2"):
+        fit.main(["--resume", str(tiny_run), *arguments])
+    assert line in capsys.readouterr().err
+    assert run_directory.Run(tiny_run).state() == before
+
+
+def test_resume_takes_more_epochs(tiny_run, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run)
     before = run_directory.Run(run).state()
-    with pytest.raises(SystemExit, match="2"):
-        fit.main(["--resume", str(run), "--model.latents", "7"])
-    assert "model.latents: cannot change from 6 to 7" in capsys.readouterr().err
-    assert run_directory.Run(run).state() == before
     assert fit.main(["--resume", str(run), "--training.epochs", str(before.epoch + 1)]) == 0
     assert run_directory.Run(run).state().epoch == before.epoch + 1
 
@@ -223,6 +235,14 @@ def test_latents_that_do_not_suffice_leave_no_run_behind(tiny_arguments, tmp_pat
     message = capsys.readouterr().err
     assert message.count("\n") == 1
     assert "model.latents" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_sided_label_that_the_data_have_not_leaves_no_run_behind(tiny_arguments, tmp_path, capsys):
+    sided = ["--data.augment", "[flip]", "--data.sided", "[Topp]"]
+    with pytest.raises(SystemExit, match="2"):
+        fit.main([*tiny_arguments, *sided, "--run-dir", str(tmp_path / "run")])
+    assert capsys.readouterr().err == "error: data.sided: no label 'Topp'; did you mean 'Top'?\n"
     assert not (tmp_path / "run").exists()
 
 

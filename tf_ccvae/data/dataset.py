@@ -122,8 +122,13 @@ class Dataset:
         return replace(self, labels=labels, train=train, validation=validation, test=test)
 
 
-def columns_of(names: Sequence[str], known: Sequence[str]) -> list[int]:
+def columns_of(names: Sequence[str], known: Sequence[str], setting: str = "data.label_names") -> list[int]:
     """The position of each name among the known ones.
+
+    Args:
+      names: of labels.
+      known: the names that there are.
+      setting: where the names are from, for messages.
 
     Raises:
       DataError: names are given twice or are not known; it lists all of them.
@@ -137,7 +142,7 @@ def columns_of(names: Sequence[str], known: Sequence[str]) -> list[int]:
         elif names.count(name) > 1:
             problems.append(f"{name!r} is given twice; remove one")
     if problems:
-        raise DataError(f"data.label_names: {listed(problems, 'things to correct')}")
+        raise DataError(f"{setting}: {listed(problems, 'things to correct')}")
     return [known.index(name) for name in names]
 
 

@@ -2,7 +2,8 @@
 
 A batch is a dict: `image` uint8 (batch, height, width, channels), `labels` int32 (batch, labels), `observed` bool
 (batch, labels) and `index` int64 (batch,), the example's row in its split. The order depends on (seed, position)
-alone, so that training can start again at any step and see what an uninterrupted run sees.
+alone, so that training can start again at any step and see what an uninterrupted run sees. `augmentation` changes
+images of training batches, and of no others.
 """
 
 import math
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import tensorflow as tf
 
+from tf_ccvae.data.augmentation import Augmentation, random_numbers
 from tf_ccvae.data.dataset import DataError, Split
 from tf_ccvae.labels import MISSING
 
@@ -96,6 +98,7 @@ def training_batches(
     labelled_share: float | str = "auto",
     start_step: int = 0,
     here: Share = WHOLE,
+    augmentation: Augmentation | None = None,
 ) -> tf.data.Dataset:
     """Batches of steps start_step .. steps - 1.
 
@@ -103,11 +106,12 @@ def training_batches(
       split: examples with and without labels.
       batch_size: examples per batch.
       steps: number of steps of the whole training.
-      seed: of the order.
+      seed: of the order, and of what `augmentation` does.
       labelled_share: share of every batch that is drawn from the examples with at least one label, in (0, 1), or
         'auto'. It has no effect if all examples have labels or none has.
       start_step: first step, for resuming.
       here: which parts of every batch, for several replicas.
+      augmentation: random changes of the images; None for the images as they are.
 
     Raises:
       DataError: the split is empty.
@@ -135,7 +139,12 @@ def training_batches(
             axis=0,
         )
 
-    return _read(split, tf.data.Dataset.range(start_step, steps).map(rows), here.size(batch_size), here)
+    every = tf.data.Dataset.range(start_step, steps)
+    batches = _read(split, every.map(rows), here.size(batch_size), here)
+    if augmentation:
+        numbers = here.cut(every.map(lambda step: random_numbers(seed, step, batch_size)))
+        batches = tf.data.Dataset.zip(batches, numbers).map(augmentation.changed)
+    return batches.prefetch(2 * here.count)
 
 
 def evaluation_batches(split: Split, batch_size: int, here: Share = WHOLE) -> tf.data.Dataset:
@@ -148,11 +157,12 @@ def evaluation_batches(split: Split, batch_size: int, here: Share = WHOLE) -> tf
         that every part of the last has examples too, if only there are as many examples as replicas.
     """
     if here == WHOLE:
-        return _read(split, tf.data.Dataset.range(len(split)).batch(batch_size), None, here)
-    batches = math.ceil(len(split) / batch_size)
-    steps = tf.data.Dataset.range(batches)
-    rows = steps.map(lambda step: tf.range(step * len(split) // batches, (step + 1) * len(split) // batches))
-    return _read(split, rows, None, here)
+        rows = tf.data.Dataset.range(len(split)).batch(batch_size)
+    else:
+        batches = math.ceil(len(split) / batch_size)
+        steps = tf.data.Dataset.range(batches)
+        rows = steps.map(lambda step: tf.range(step * len(split) // batches, (step + 1) * len(split) // batches))
+    return _read(split, rows, None, here).prefetch(2 * here.count)
 
 
 def _read(split: Split, rows: tf.data.Dataset, batch_size: int | None, here: Share) -> tf.data.Dataset:
@@ -168,4 +178,4 @@ def _read(split: Split, rows: tf.data.Dataset, batch_size: int | None, here: Sha
         index.set_shape([batch_size])
         return {"image": image, "labels": values, "observed": values != MISSING, "index": index}
 
-    return here.cut(rows).map(batch).prefetch(2 * here.count)
+    return here.cut(rows).map(batch)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tf_ccvae.data.dataset import DataError, Dataset
+from tf_ccvae.data.dataset import DataError, Dataset, columns_of
 from tf_ccvae.settings import Config, Data
 
 # Sources are imported when they are asked for: some need packages or much time.
@@ -18,13 +18,16 @@ def load(data: Data, seed: int, progress: bool = False, left_out: list[str] | No
       left_out: takes what cannot be used, one sentence each, where the source can go on without it; None to refuse.
 
     Raises:
-      DataError: the data are missing or malformed.
+      DataError: the data are missing or malformed, or have no label that the settings name.
     """
     source, _, name = data.name.partition(":")
     dataset = LOADERS[source](data, name, seed, left_out, progress)
-    if not data.label_names or (left_out and not set(data.label_names) <= set(dataset.labels.names)):
-        return dataset
-    return dataset.with_labels(data.label_names)
+    lenient = bool(left_out)  # labels may be among what was left out
+    if data.label_names and not (lenient and not set(data.label_names) <= set(dataset.labels.names)):
+        dataset = dataset.with_labels(data.label_names)
+    if not lenient:
+        columns_of(data.sided, dataset.labels.names, "data.sided")
+    return dataset
 
 
 def settled(config: Config, dataset: Dataset) -> Config:

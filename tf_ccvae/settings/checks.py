@@ -51,6 +51,8 @@ def check_data(config: Config, overrides: Collection[str] = (), file: Path | Non
         if value != Data.model_fields[setting].default and data.name.partition(":")[0] not in users:
             one = users[0] if len(users) == 1 else f"one of {', '.join(users)}"
             fail(f"data.{setting}", f"not used with --data.name {data.name}; set --data.name {one}")
+    if data.sided and "flip" not in data.augment:
+        fail("data.sided", "not used without flip in data.augment; add flip there, or set data.sided to []")
     for setting in ("images", "path"):
         value = getattr(data, setting)
         if value is not None and not value.is_dir():

@@ -95,6 +95,16 @@ class Data(Settings):
         default="auto",
         description="share of each training batch drawn from the examples with labels, above 0 and below 1, or auto",
     )
+    augment: tuple[Literal["shift", "flip", "colour"], ...] = Field(
+        default=(),
+        description="how training images are changed at random, such as [shift, flip, colour]; empty for not at all; "
+        "docs/data.md says what each does",
+    )
+    sided: tuple[str, ...] = Field(
+        default=(),
+        description="labels that flip in data.augment would make wrong, such as [Looks_Left]; an example that knows "
+        "one of them is not flipped",
+    )
     validation_fraction: Between0And1 = Field(
         default=0.1,
         description="share of examples for validation, above 0 and below 1, where the source has no such split",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import keras
 
+from tf_ccvae.data.augmentation import augmentation_of
 from tf_ccvae.data.dataset import Dataset, Split
 from tf_ccvae.data.pipeline import evaluation_batches, hide_labels, training_batches
 from tf_ccvae.models.labelled_vae import LabelledVAE
@@ -48,6 +49,7 @@ def train(
 
     Raises:
       ConfigError: settings that do not fit the data, or a batch smaller than the number of replicas.
+      DataError: `data.sided` names a label that the data have not.
       RunError: the run's checkpoint is damaged, or training diverged.
     """
     for setting, size in (
@@ -57,6 +59,7 @@ def train(
         if size < devices.replicas:
             raise ConfigError(f"{setting}: {size} is too few for {devices.replicas} replicas")
     split = hide_labels(dataset.train, config.data.labelled_fraction, config.data.missing_rate, config.seed)
+    augmentation = augmentation_of(config.data, dataset.labels)
     per_epoch = steps_per_epoch(config, split)
     epochs = number_of_epochs(config, split)
     steps = per_epoch * epochs
@@ -80,6 +83,7 @@ def train(
                 config.data.labelled_share,
                 start_step=state.epoch * per_epoch,
                 here=here,
+                augmentation=augmentation,
             )
         )
         validation = devices.batches(lambda here: evaluation_batches(dataset.validation, EVALUATION_BATCH, here))
