@@ -195,7 +195,7 @@ def node_place(folder: Path) -> Path:
 def export(run: Path | None, examples: int, place: Path, existing: Path | None = None) -> Path:
     """An export of a run, or of an untrained model, with everything; its run is a copy beside it.
 
-    An existing export of the run is copied instead of made.
+    An export of the run that is there already is copied.
     """
     from export.run import Options, export_run
     from tf_ccvae.data import avatars
