@@ -12,15 +12,13 @@ loss with respect to latents and weights, at 18 binary labels and 45 latents. Th
 What counts is processor time of all threads, so that other programs on the machine disturb little.
 """
 
-import argparse
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.common import RESULTS, keep, machine, table
+from benchmarks.common import keep, machine, parser_of, table
 
 if TYPE_CHECKING:
     import keras
@@ -117,11 +115,10 @@ def processor_times(steps: dict[str, Callable[[], object]], count: int, rounds: 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=50, help="of each critic in a round")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
     from tf_ccvae.support.startup import prepare
 
