@@ -1,5 +1,6 @@
 """What the benchmarks share: the machine's name, results that can be continued, tables, ratios to earlier results."""
 
+import argparse
 import contextlib
 import json
 import os
@@ -24,6 +25,13 @@ PAPER_NETWORKS = {  # what benchmarks train whose results were taken before the 
 }
 SLOWER = 1.10  # time over what it was before: above this it is called a regression
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")  # on which the speed of a network depends
+
+
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """A parser that shows a benchmark's docstring as it is, with `--results`, the folder that `keep` writes into."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
+    return parser
 
 
 def machine() -> dict[str, Any]:

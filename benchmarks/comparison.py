@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.common import RESULTS, append, at, finished, machine, table
+from benchmarks.common import append, at, finished, machine, parser_of, table
 from tf_ccvae import fit, settings
 from tf_ccvae.data import sources
 from tf_ccvae.evaluation import judge as judges
@@ -104,7 +104,7 @@ def summarise(rows: list[dict[str, Any]], where: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--fractions", nargs="+", type=float, default=[1.0, 0.2, 0.05])
     parser.add_argument("--epochs", type=int, default=8)
@@ -112,7 +112,6 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=12000, help="how many faces; fewer only to try it out")
     parser.add_argument("--generated", type=int, default=2000, help="images for Fréchet distances")
     parser.add_argument("--runs", type=Path, default=Path("runs/comparison"), help="folder for the runs")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
     path = arguments.results / "comparison.jsonl"
     for fraction, model in itertools.product(arguments.fractions, arguments.models):

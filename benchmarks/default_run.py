@@ -5,12 +5,11 @@ Trains `python -m tf_ccvae.fit` as it comes (or takes the run that is given), me
 at most ten minutes with accuracy, error, and edits that an independent judge agrees with.
 """
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import RESULTS, keep, machine, table
+from benchmarks.common import keep, machine, parser_of, table
 
 
 def targets(results: dict[str, Any], evaluation: dict[str, Any]) -> list[dict[str, Any]]:
@@ -68,10 +67,9 @@ def summarise(found: list[dict[str, Any]], evaluation: dict[str, Any], where: di
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--run", type=Path, help="a finished run (default: trains one)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for the run that is trained")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     given = parser.parse_args()
     from tf_ccvae import evaluate, fit
     from tf_ccvae.support.startup import prepare

@@ -10,19 +10,17 @@ can be reached, unlike the vendor's. The work of a step is that of its convoluti
 Nothing else should run on the machine.
 """
 
-import argparse
 import itertools
 import multiprocessing
 import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.common import RESULTS, keep, last_committed, machine, ratio_cell, ratios, table, verdict
+from benchmarks.common import keep, last_committed, machine, parser_of, ratio_cell, ratios, table, verdict
 from benchmarks.training_speed import LABELS, LATENTS, SIZE, example_batch
 from tf_ccvae.support.startup import prepare
 
@@ -151,13 +149,12 @@ def in_a_process(*arguments: Any) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--policies", nargs="+", choices=POLICIES, help="default: all on a GPU, else float32")
     parser.add_argument("--xla", nargs="+", default=["no", "yes"], choices=["no", "yes"])
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 256, 1024])
     parser.add_argument("--matrix", type=int, default=4096, help="size of the matrices whose products are the peak")
     parser.add_argument("--seconds", type=float, default=5.0, help="of steps, and of products, per setting")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
     prepare()
     where = machine()

@@ -7,16 +7,14 @@ their programs do; `exact` runs with its defaults and, as `exact proportional`, 
 results/estimators.jsonl, what is there is not run again, and results/estimators.md is written from it.
 """
 
-import argparse
 import itertools
 import time
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from benchmarks.common import PAPER_NETWORKS, RESULTS, append, finished, machine, table
+from benchmarks.common import PAPER_NETWORKS, append, finished, machine, parser_of, table
 from tf_ccvae.data import avatars
 from tf_ccvae.data.dataset import Dataset
 from tf_ccvae.data.pipeline import hide_labels, training_batches
@@ -91,13 +89,12 @@ def _cell(values: list[float], digits: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--fractions", nargs="+", type=float, default=[1.0, 0.2, 0.05, 0.01])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--examples", type=int, default=12000, help="how many faces; fewer only to try it out")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
     dataset = avatars.load(examples=arguments.examples, progress=True)
     path = arguments.results / "estimators.jsonl"

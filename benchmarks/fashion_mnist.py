@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.common import RESULTS, append, finished, machine, table
+from benchmarks.common import append, finished, machine, parser_of, table
 from tf_ccvae import (
     fit,
     interventions,
@@ -195,7 +195,7 @@ def draw(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--labelled", nargs="+", type=int, default=[100, 600, 3000, 0], help="how many; 0 for all")
     parser.add_argument("--epochs", type=int, default=2)
@@ -203,7 +203,6 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=200, help="samples of each class that are judged")
     parser.add_argument("--data", type=Path, help="folder of the IDX files, if they are elsewhere")
     parser.add_argument("--runs", type=Path, default=Path("runs/fashion_mnist"), help="folder for the runs")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     parser.add_argument(
         "--figure", type=Path, default=ROOT / "docs" / "images" / "fashion_mnist_samples.png", help="file of samples"
     )

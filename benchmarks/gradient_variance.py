@@ -5,14 +5,12 @@ drawn many times, with other noise each time. Reported per part of the model: th
 over the squared length of its mean (0 is noiseless), and the standard deviation of the importance weight w.
 """
 
-import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.common import PAPER_NETWORKS, RESULTS, keep, machine, table
+from benchmarks.common import PAPER_NETWORKS, keep, machine, parser_of, table
 from tf_ccvae.data import avatars
 from tf_ccvae.data.pipeline import evaluation_batches, training_batches
 from tf_ccvae.models.ccvae import CCVAE
@@ -71,12 +69,11 @@ def weight_deviation(model: CCVAE, batch: dict[str, Any], draws: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--epochs", type=int, default=2, help="of training before the second measurement")
     parser.add_argument("--draws", type=int, default=100)
     parser.add_argument("--estimators", nargs="+", default=list(ESTIMATORS), choices=list(ESTIMATORS))
     parser.add_argument("--examples", type=int, default=12000, help="how many faces; fewer only to try it out")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
     dataset = avatars.load(examples=arguments.examples, progress=True)
     config = Config.model_validate(

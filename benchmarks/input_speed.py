@@ -8,7 +8,6 @@ before has left there. The rate to be compared with is that of training steps, t
 should run on the machine; the load that others make is noted.
 """
 
-import argparse
 import multiprocessing
 import os
 import tempfile
@@ -21,7 +20,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.common import RESULTS, keep, last_committed, machine, ratios, table, verdict
+from benchmarks.common import keep, last_committed, machine, parser_of, ratios, table, verdict
 from tf_ccvae.data.dataset import Split
 from tf_ccvae.data.pipeline import training_batches
 from tf_ccvae.labels import MISSING, Labels
@@ -146,12 +145,11 @@ def summarise(rows: list[dict[str, Any]], about: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--examples", type=int, default=202_599)
     parser.add_argument("--batches", nargs="+", type=int, default=[64, 200])
     parser.add_argument("--seconds", type=float, default=10.0, help="how long each rate is measured")
     parser.add_argument("--folder", type=Path, help="where the images are made up, if not in /tmp")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:

@@ -26,7 +26,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.common import RESULTS, keep, machine, table
+from benchmarks.common import keep, machine, parser_of, table
 from tf_ccvae import (
     fit,
     interventions,
@@ -205,11 +205,10 @@ def summarise(found: dict[str, dict[str, Any]], epochs: int, where: dict[str, An
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--folds", nargs="+", type=int, default=list(range(FOLDS)), help="which rounds")
     parser.add_argument("--runs", type=Path, default=Path("runs/orl_glasses"), help="folder for the runs")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     parser.add_argument("--figure", type=Path, default=Path("runs/orl_glasses/swaps.png"), help="file of swaps")
     parser.add_argument("--decoded", type=Path, help="file of swaps without photographs, which others may see")
     arguments = parser.parse_args()

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from benchmarks.common import RESULTS, append, at, finished, machine, table
+from benchmarks.common import append, at, finished, machine, parser_of, table
 from tf_ccvae import fit
 from tf_ccvae.data import avatars
 from tf_ccvae.data.dataset import Dataset
@@ -122,7 +122,7 @@ def summarise(rows: list[dict[str, Any]], where: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--examples", type=int, default=12000, help="how many faces are drawn; fewer only to try it out"
@@ -130,7 +130,6 @@ def main() -> None:
     parser.add_argument("--only", nargs=2, type=int, metavar=("IMAGES", "EPOCHS"), help="one row instead of the table")
     parser.add_argument("--generated", type=int, default=240, help="images for distances, which are not shown")
     parser.add_argument("--runs", type=Path, default=Path("runs/own_images"), help="folder for images and runs")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
     faces = avatars.load(examples=arguments.examples, progress=True).with_labels(LABELS)
     judge = judges.cached(faces, arguments.runs / "judge")

@@ -21,7 +21,7 @@ from typing import Any
 
 import keras
 
-from benchmarks.common import RESULTS, append, finished, machine, table
+from benchmarks.common import append, finished, machine, parser_of, table
 from tf_ccvae import fit, settings
 from tf_ccvae.data import sources
 from tf_ccvae.settings import ConfigError
@@ -134,7 +134,7 @@ def summarise(rows: list[dict[str, Any]], known: dict[tuple[str, float], float],
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--data", type=Path, help="folder of CelebA's files; through tensorflow-datasets if left out")
     parser.add_argument("--published", type=Path, help="CSV file of the paper's numbers: method,rate,accuracy")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
@@ -143,7 +143,6 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="if others than the configuration says")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs", type=Path, default=Path("runs/paper"), help="folder for the runs")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
     path = arguments.results / "paper.jsonl"
     with mistakes_in_one_line():

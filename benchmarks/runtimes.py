@@ -8,7 +8,6 @@ arrays. An error is the largest |value - Keras's| / max(1, |Keras's|) over all o
 reference at batch 1.
 """
 
-import argparse
 import json
 import shutil
 import subprocess
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import RESULTS, keep, last_committed, machine, ratio_cell, ratios, table, verdict
+from benchmarks.common import keep, last_committed, machine, parser_of, ratio_cell, ratios, table, verdict
 from benchmarks.training_speed import measure
 from export import manifest
 from export import runtimes as running
@@ -195,7 +194,7 @@ def node_place(folder: Path) -> Path:
 def export(run: Path | None, examples: int, place: Path, existing: Path | None = None) -> Path:
     """An export of a run, or of an untrained model, with everything; its run is a copy beside it.
 
-    An existing export of the run is copied instead of made.
+    An export of the run that is there already is copied.
     """
     from export.run import Options, export_run
     from tf_ccvae.data import avatars
@@ -222,7 +221,7 @@ def export(run: Path | None, examples: int, place: Path, existing: Path | None =
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--run", type=Path, help="run directory (default: an untrained model of the default size)")
     parser.add_argument("--export", type=Path, help="an export with all formats, made of `--run` (default: is made)")
     parser.add_argument("--examples", type=int, default=12000, help="how many faces; fewer only to try it out")
@@ -231,7 +230,6 @@ def main() -> None:
     parser.add_argument("--runtimes", nargs="+", default=list(RUNTIMES), choices=list(RUNTIMES))
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=2.0, help="of calls per runtime and round")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
     if arguments.export and not arguments.run:
         parser.error("--export needs --run, the run that it was made of")

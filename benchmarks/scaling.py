@@ -10,11 +10,10 @@ other. Nothing else should run on the machine.
 import argparse
 import itertools
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import RESULTS, keep, last_committed, machine, ratios, table, verdict
+from benchmarks.common import keep, last_committed, machine, parser_of, ratios, table, verdict
 from benchmarks.training_speed import measure
 
 CELEBA = 162_770
@@ -54,7 +53,7 @@ def step_of(size: int, labels: int, batch: int, replicas: int) -> Callable[[], i
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[28, 64, 128])
     parser.add_argument("--labels", type=int, nargs="+", default=[1, 18, 40])
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 200])
@@ -62,7 +61,6 @@ def main() -> None:
         "--replicated", action=argparse.BooleanOptionalAction, default=True, help="two replicas as well"
     )
     parser.add_argument("--seconds", type=float, default=6.0, help="of steps per setting")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
     growth = itertools.product(arguments.sizes, arguments.labels, arguments.batches, [1])
     replicated = itertools.product(arguments.sizes[-2:][:1], arguments.labels[-2:][:1], arguments.batches, [2])

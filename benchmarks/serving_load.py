@@ -6,7 +6,6 @@ same protocols in Python, in a process of its own on this machine: its numbers c
 about TensorFlow Serving. With `--target`, given once for each protocol, that server is loaded as it is.
 """
 
-import argparse
 import contextlib
 import itertools
 import json
@@ -17,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import RESULTS, ROOT, keep, table
+from benchmarks.common import ROOT, keep, parser_of, table
 
 
 @contextlib.contextmanager
@@ -68,7 +67,7 @@ def summarise(results: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--export", type=Path, help="an export, served by the test double on this machine")
     where.add_argument("--target", action="append", help="a server, such as grpc://host:8500; may be repeated")
@@ -76,7 +75,6 @@ def main() -> None:
     parser.add_argument("--users", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--images", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--seconds", type=float, default=10.0, help="for each protocol and setting")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     given = parser.parse_args()
     name = given.server if given.target else "test double (Python, not TensorFlow Serving), on the client's machine"
     with double(given.export.absolute()) if given.export else contextlib.nullcontext(given.target) as targets:

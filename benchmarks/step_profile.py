@@ -10,7 +10,6 @@ machine.
 A transposed convolution is oneDNN's `backward_data` on the way forward, and its `forward` on the way back.
 """
 
-import argparse
 import json
 import os
 import re
@@ -25,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.common import RESULTS, ROOT, keep, machine, table
+from benchmarks.common import ROOT, keep, machine, parser_of, table
 from benchmarks.training_speed import our_step
 
 BEGIN = "the steps that count begin"
@@ -174,10 +173,9 @@ def _rate(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=60, help="to time, and as many to profile")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
     batch, steps = arguments.batch, arguments.steps
     every = step_times(ready_step(batch), steps)

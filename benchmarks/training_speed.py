@@ -12,7 +12,6 @@ Every time is also divided by that of the last committed results, if they are fr
 gives the ratio from one and the same run.
 """
 
-import argparse
 import contextlib
 import importlib
 import multiprocessing
@@ -27,11 +26,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import (
-    RESULTS,
     keep,
     last_committed,
     machine,
     official_program,
+    parser_of,
     ratio_cell,
     ratios,
     table,
@@ -180,14 +179,13 @@ def measure(jobs: dict[tuple[str, bool], tuple[Any, ...]], rounds: int, seconds:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--official", type=Path, help="checkout of github.com/thwjoy/ccvae_pytorch")
     parser.add_argument("--against", metavar="REVISION", help="also time the graph step of this revision, in turns")
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 200])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=2.0, help="of steps per variant and round")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     arguments = parser.parse_args()
     measured: dict[int, dict[tuple[str, bool], Any]] = {}
     with worktree(arguments.against) if arguments.against else contextlib.nullcontext() as place:

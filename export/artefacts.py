@@ -14,10 +14,9 @@ from export.options import Options
 from tf_ccvae import interventions
 from tf_ccvae.data.images import distinct
 from tf_ccvae.models.ccvae import CCVAE
-from tf_ccvae.support.files import write_json
+from tf_ccvae.support.files import JsonObject, write_json
 
 Outputs: TypeAlias = Mapping[signatures.Signature, runtimes.Arrays]  # what Keras gives for each, by output
-Json: TypeAlias = dict[str, Any]  # an object of JSON
 PACKAGES = ("tensorflow", "keras", "numpy", "onnx", "tf2onnx", "onnxruntime", "ai-edge-litert")
 
 
@@ -38,12 +37,12 @@ class Job:
     model: CCVAE
     options: Options
     version: int
-    run: Json
+    run: JsonObject
     verifying: np.ndarray
     calibrating: np.ndarray
     report: Callable[[str], None]
 
-    def write(self, folder: Path) -> Json:
+    def write(self, folder: Path) -> JsonObject:
         """Writes and verifies all artefacts; returns the manifest."""
         table = tuple(
             x for x in signatures.table(self.model, self.options.layout) if set(x.formats) & set(self.options.formats)
@@ -93,10 +92,10 @@ class Job:
         self,
         folder: Path,
         table: tuple[signatures.Signature, ...],
-        description: Json,
+        description: JsonObject,
         inputs: runtimes.Arrays,
         outputs: Outputs,
-    ) -> Json:
+    ) -> JsonObject:
         from export import saved_model
 
         path = f"saved_model/{self.version}"
@@ -115,10 +114,10 @@ class Job:
         self,
         folder: Path,
         signature: signatures.Signature,
-        description: Json,
+        description: JsonObject,
         inputs: runtimes.Arrays,
         outputs: runtimes.Arrays,
-    ) -> list[Json]:
+    ) -> list[JsonObject]:
         import onnx
 
         from export import compress
@@ -140,7 +139,7 @@ class Job:
 
     def _litert(
         self, folder: Path, signature: signatures.Signature, inputs: runtimes.Arrays, outputs: runtimes.Arrays
-    ) -> Json:
+    ) -> JsonObject:
         from export import litert
 
         path = folder / "litert" / f"{signature.name}.tflite"
@@ -158,7 +157,7 @@ class Job:
         runner: runtimes.Runner,
         inputs: runtimes.Arrays,
         outputs: runtimes.Arrays,
-    ) -> Json:
+    ) -> JsonObject:
         name = path.relative_to(folder).as_posix()
         check = verify.judged(name, precision, runner, _of(signature, inputs), outputs)
         labels = f", {check['equal_labels']:.1%} equal labels" if "equal_labels" in check else ""
@@ -173,7 +172,7 @@ class Job:
             "checks": {signature.name: check},
         }
 
-    def _manifest(self, folder: Path, description: Json, artefacts: list[Json]) -> Json:
+    def _manifest(self, folder: Path, description: JsonObject, artefacts: list[JsonObject]) -> JsonObject:
         files = sorted(x for x in folder.rglob("*") if x.is_file())
         return {
             "format": 1,

@@ -3,20 +3,20 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 from export.errors import ExportError
+from tf_ccvae.support.files import JsonObject
 
 MANIFEST, REFERENCE, SIDECAR = "manifest.json", "reference.npz", "ccvae.json"
 
 
-def file_entry(path: Path) -> dict[str, Any]:
+def file_entry(path: Path) -> JsonObject:
     """Size in bytes and SHA-256 of a file."""
     content = path.read_bytes()
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> JsonObject:
     """The manifest of an export.
 
     Raises:

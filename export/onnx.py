@@ -2,20 +2,19 @@
 
 import json
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 import onnx
 import tf2onnx
 
 from export.errors import CheckError
 from export.signatures import Signature
+from tf_ccvae.support.files import JsonObject
 
 OPSET = 18
 BATCH = "batch"  # name of the first dimension
 
 
-def convert(signature: Signature, description: Mapping[str, Any]) -> onnx.ModelProto:
+def convert(signature: Signature, description: JsonObject) -> onnx.ModelProto:
     """One line of the table as an ONNX model.
 
     Args:
@@ -39,7 +38,7 @@ def convert(signature: Signature, description: Mapping[str, Any]) -> onnx.ModelP
     return model
 
 
-def metadata(description: Mapping[str, Any]) -> dict[str, str]:
+def metadata(description: JsonObject) -> dict[str, str]:
     """Metadata of every file: JSON text by key, `ccvae` holds all of ccvae.json."""
     return {
         "label_names": json.dumps([x["name"] for x in description["labels"]]),

@@ -5,7 +5,8 @@ antialiasing Lanczos filter until they cover the size, their centre cut out. Pix
 of 255 at most, for the same decoded picture.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
 
@@ -15,6 +16,7 @@ MAX_BYTES = 20 * 2**20  # of a file; as in serving.images
 MAX_PIXELS = 40_000_000  # of a picture once it is decompressed; as in serving.images
 HEAD = 2**17  # bytes in which XMP is looked for
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+Numbers: TypeAlias = Sequence[float | tf.Tensor]
 ORIENTATION = 0x0112  # tag of EXIF
 GREY = (19595 / 65536, 38470 / 65536, 7471 / 65536)  # ITU-R 601, as Pillow has it
 
@@ -151,7 +153,7 @@ def _fitted(image: tf.Tensor, height: int, width: int, channels: int) -> tf.Tens
     return tf.ensure_shape(down / 255, (height, width, channels))
 
 
-def _scaled(image: tf.Tensor, size: list[Any], scale: list[Any], translation: list[Any]) -> tf.Tensor:
+def _scaled(image: tf.Tensor, size: Numbers, scale: Numbers, translation: Numbers) -> tf.Tensor:
     """Whole levels, 0 to 255 in float32, of a picture (height, width, channels) that is scaled and moved."""
     scaled = tf.raw_ops.ScaleAndTranslate(
         images=image[None],

@@ -5,20 +5,19 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from export.errors import ExportError
 from export.manifest import MANIFEST, read_manifest
-from tf_ccvae.support.files import write_json
+from tf_ccvae.support.files import JsonObject, write_json
 
 PARTIAL = ".partial"  # folder in which an export stands until all of it is verified
 
 
 def next_version(to: Path, wanted: int | None) -> int:
-    """The wanted version, or the next free one.
+    """The version to write: that of the caller, or the next free one.
 
     Raises:
-      ExportError: the wanted version is there already.
+      ExportError: there is such a version already.
     """
     folder = to / "saved_model"
     there = {int(x.name) for x in folder.iterdir() if x.name.isdigit()} if folder.is_dir() else set()
@@ -54,7 +53,7 @@ def partial(to: Path) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def publish(folder: Path, to: Path, manifest: dict[str, Any]) -> None:
+def publish(folder: Path, to: Path, manifest: JsonObject) -> None:
     """Moves a verified export to its place.
 
     The manifest goes last, so that without it the export is half-written; it is written first, so that a disk that is

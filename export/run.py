@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +16,7 @@ from export.uses import as_float32
 from tf_ccvae import __version__
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.support.errors import failed_write, reason
+from tf_ccvae.support.files import JsonObject
 from tf_ccvae.training import run_directory
 
 
@@ -27,7 +27,7 @@ def export_run(
     images: ArrayLike | None = None,
     report: Callable[[str], None] = lambda line: None,
     places: Mapping[str, Path] | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Exports the model of a run and verifies every file against Keras.
 
     Args:

@@ -1,9 +1,7 @@
 """SavedModel: every signature, weights once, in a numbered folder for TensorFlow Serving."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,11 +9,12 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from export.guards import checked
 from export.signatures import Signature, of_format
+from tf_ccvae.support.files import JsonObject
 
 DEFAULT = "classify"  # also called serving_default
 
 
-def write(signatures: tuple[Signature, ...], description: Mapping[str, Any], folder: Path) -> None:
+def write(signatures: tuple[Signature, ...], description: JsonObject, folder: Path) -> None:
     """Writes a SavedModel with every signature of the table, `describe` and `describe_rows`.
 
     TensorFlow Serving runs a signature without inputs neither over REST nor with batching; `describe_rows` is what a
@@ -40,7 +39,7 @@ def write(signatures: tuple[Signature, ...], description: Mapping[str, Any], fol
     (extra / "ccvae.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
 
-def describe(description: Mapping[str, Any], text: str) -> dict[str, tf.Tensor]:
+def describe(description: JsonObject, text: str) -> dict[str, tf.Tensor]:
     """What the signature `describe` returns: label names and kinds string (L,), label_latents int32 (L, 2), image_shape
     int32 (3,), version int32 (1,), and all of ccvae.json as a string (1,)."""
     labels, image = description["labels"], description["image"]

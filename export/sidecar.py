@@ -7,7 +7,6 @@ labels by itself: the conditional prior, the classifier, p(y) and the values tha
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import numpy as np
@@ -16,6 +15,7 @@ from export.signatures import Signature
 from tf_ccvae.labels import Label
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.objective.exclusions import excluding_pairs
+from tf_ccvae.support.files import JsonObject
 
 FORMAT = 1  # raise it when a field changes its meaning
 CHANGE_DIGITS = 6  # behind the point
@@ -27,10 +27,10 @@ def describe(
     signatures: tuple[Signature, ...],
     layout: str,
     version: int,
-    run: Mapping[str, Any],
+    run: JsonObject,
     files: Mapping[str, str],
     visibility: np.ndarray | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """The content of ccvae.json.
 
     Args:
@@ -74,7 +74,7 @@ def describe(
     return content
 
 
-def _label(model: CCVAE, index: int, label: Label) -> dict[str, Any]:
+def _label(model: CCVAE, index: int, label: Label) -> JsonObject:
     where = model.labels.slices[index]
     values = slice(0, label.values)
     layer = model.label_distributions
@@ -95,7 +95,7 @@ def _label(model: CCVAE, index: int, label: Label) -> dict[str, Any]:
     }
 
 
-def _signature(signature: Signature) -> dict[str, Any]:
+def _signature(signature: Signature) -> JsonObject:
     return {
         "documentation": signature.documentation,
         "inputs": {
@@ -105,7 +105,7 @@ def _signature(signature: Signature) -> dict[str, Any]:
     }
 
 
-def check(content: Mapping[str, Any]) -> None:
+def check(content: JsonObject) -> None:
     """Checks ccvae.json against its schema.
 
     Raises:

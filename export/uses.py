@@ -60,12 +60,12 @@ class Uses:
         return {"reconstruction": self._image(self.posterior(image).loc)}
 
     def set_labels(self, image: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor) -> Outputs:
-        """Image, labels (batch, L), mask (batch, L) -> the image with the asked labels set."""
+        """Image, labels (batch, L), mask (batch, L) -> the image with the labels in the mask set."""
         edited = self.set_labels_of_latents(self.posterior(image).loc, labels, mask)
         return {"edited": self._image(edited["edited_latents"])}
 
     def swap(self, image: tf.Tensor, donor_image: tf.Tensor, mask: tf.Tensor) -> Outputs:
-        """Image, donor's image, mask (batch, L) -> the image with the donor's characteristics of the asked labels."""
+        """Image, donor's image, mask (batch, L) -> the image with the donor's characteristics of labels in the mask."""
         latents, donors = self.posterior(image).loc, self.posterior(donor_image).loc
         return {"swapped": self._image(self.swap_latents(latents, donors, mask)["swapped_latents"])}
 
@@ -106,7 +106,7 @@ class Uses:
     def prior(self, labels: tf.Tensor, mask: tf.Tensor, noise: tf.Tensor) -> Outputs:
         """Labels, mask, standard normal noise (batch, D + L) -> latents from p(z|y), (batch, D).
 
-        The last L columns of the noise decide the values of labels that are not asked for, by p(y).
+        The last L columns of the noise decide the values of labels outside the mask, by p(y).
         """
         wanted = self._possible(labels, mask)
         split = self.model.decoder_inputs
@@ -115,9 +115,9 @@ class Uses:
         return {"latents": self.model.draw(tf.where(wanted, labels, MISSING), drawn)}
 
     def set_labels_of_latents(self, latents: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor) -> Outputs:
-        """Latents (batch, D), labels, mask -> the latents with the asked labels set, by transport.
+        """Latents (batch, D), labels, mask -> the latents with the labels in the mask set, by transport.
 
-        Labels that an asked value excludes by the training labels change too.
+        Labels that such a value excludes by the training labels change too.
         """
         return {"edited_latents": self.model.set_values(latents, labels, self._possible(labels, mask))}
 

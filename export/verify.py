@@ -6,9 +6,8 @@ that numpy and onnxruntime are enough. Nothing here imports TensorFlow unless a 
 Errors are the largest |value - reference| / max(1, |reference|) of an output.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +15,7 @@ from numpy.typing import ArrayLike
 from export.errors import CheckError, ExportError
 from export.manifest import REFERENCE, file_entry, read_manifest
 from export.runtimes import Arrays, Runner, onnx_runner
+from tf_ccvae.support.files import JsonObject
 
 if TYPE_CHECKING:
     from export.signatures import Signature
@@ -132,7 +132,7 @@ def agreement(run: Runner, inputs: Arrays, outputs: Arrays) -> float:
     return float(np.concatenate(equal).mean())
 
 
-def judged(path: str, precision: str, run: Runner, inputs: Arrays, outputs: Arrays) -> dict[str, Any]:
+def judged(path: str, precision: str, run: Runner, inputs: Arrays, outputs: Arrays) -> JsonObject:
     """Measures one function of an artefact against what its precision promises.
 
     Returns:
@@ -142,7 +142,7 @@ def judged(path: str, precision: str, run: Runner, inputs: Arrays, outputs: Arra
       CheckError: it is not near enough; the message starts with `path`.
     """
     try:
-        result: dict[str, Any] = {"errors": measure(run, inputs, outputs)}
+        result: JsonObject = {"errors": measure(run, inputs, outputs)}
         if precision == "int8":
             result["equal_labels"] = agreement(run, inputs, outputs)
             if result["equal_labels"] < AGREEMENT:
@@ -160,7 +160,7 @@ def judged(path: str, precision: str, run: Runner, inputs: Arrays, outputs: Arra
 # Later and elsewhere --------------------------------------------------------------------------------------------------
 
 
-def verify(folder: Path, images: ArrayLike | None = None) -> dict[str, Any]:
+def verify(folder: Path, images: ArrayLike | None = None) -> JsonObject:
     """Checks an export again: every file by its SHA-256, every ONNX file by running it on the stored images.
 
     Other images, if they are given, are run too: encoders and decoders must agree with those in float32 on the largest
@@ -198,7 +198,7 @@ def verify(folder: Path, images: ArrayLike | None = None) -> dict[str, Any]:
     return results if pixels is None else results | _on_images(folder, manifest, arranged(pixels, about["layout"]))
 
 
-def _on_images(folder: Path, manifest: Mapping[str, Any], image: np.ndarray) -> dict[str, Any]:
+def _on_images(folder: Path, manifest: JsonObject, image: np.ndarray) -> JsonObject:
     """Encoders on images float32 (64, ...) in the layout, decoders on their latents; see `verify`."""
     if "onnx/encoder.onnx" not in manifest["files"]:
         raise ExportError(f"{folder}: no ONNX files to run images through; export with --formats onnx")
@@ -221,6 +221,6 @@ def arranged(images: np.ndarray, layout: str) -> np.ndarray:
     return pixels if layout == "nhwc" else pixels.transpose(0, 3, 1, 2)
 
 
-def largest_error(result: Mapping[str, Any]) -> float:
+def largest_error(result: JsonObject) -> float:
     """Over all batches and outputs of what `judged` says."""
     return max(error for errors in result["errors"].values() for error in errors.values())

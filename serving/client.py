@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from serving import images as pictures
 from serving.errors import BadInput, ModelUnknown, ServerAway, ServingError, SignatureUnknown, VersionUnknown
 from serving.target import Answer, Endpoint, Specification, State, Transport
 from serving.values import value_of
+from tf_ccvae.support.files import JsonObject
 
 ROWS = 64  # of one request; more are sent in several
 Labels = Mapping[str | int, str | int]
@@ -46,7 +47,7 @@ class CCVAEClient:
       description: ccvae.json of the export or its path, to spare asking the server for it.
 
     Raises:
-      BadInput: something given cannot be used. The methods raise this too, and the other errors of `serving.errors`:
+      BadInput: an argument cannot be used. The methods raise this too, and the other errors of `serving.errors`:
         ServerAway, ModelUnknown, VersionUnknown, SignatureUnknown, Refused and ServerFault.
     """
 
@@ -62,7 +63,7 @@ class CCVAEClient:
         pause: float = 0.2,
         api_key: str | None = None,
         ca: Path | None = None,
-        description: Mapping[str, Any] | Path | None = None,
+        description: JsonObject | Path | None = None,
     ):
         self.endpoint = Endpoint(target, model, version, label, timeout, api_key, ca)
         self.retries = retries
@@ -147,7 +148,7 @@ class CCVAEClient:
 
     # The model and the server -----------------------------------------------------------------------------------------
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> JsonObject:
         """The content of ccvae.json.
 
         Raises:
@@ -282,7 +283,7 @@ def _transport(endpoint: Endpoint) -> Transport:
     return Rest(endpoint)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> JsonObject:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -37,7 +37,7 @@ class SignatureUnknown(ServingError):
 
 
 class BadInput(ServingError):
-    """Something given cannot be used: by the client's own check or by the server's."""
+    """An argument cannot be used: by the client's own check or by the server's."""
 
 
 class ServerFault(ServingError):

@@ -6,13 +6,13 @@ import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from serving.errors import ExploreError
 from tf_ccvae.data.images import distinct
+from tf_ccvae.support.files import JsonObject
 
 PAGE = Path(__file__).parent / "explorer" / "dist"
 SIDECAR, REFERENCE, MODEL, GALLERY = "ccvae.json", "reference.npz", "model", "gallery.png"
@@ -56,7 +56,7 @@ def site(export: Path, page: Path | None = None) -> dict[str, Path | bytes]:
     return files if pictures is None else {**files, GALLERY: pictures}
 
 
-def read_sidecar(export: Path) -> dict[str, Any]:
+def read_sidecar(export: Path) -> JsonObject:
     """ccvae.json of an export.
 
     Raises:
@@ -83,7 +83,7 @@ def _inside(folder: Path, path: object) -> bool:
     return place.is_file() and place.is_relative_to(folder.resolve())
 
 
-def gallery(export: Path, about: Mapping[str, Any]) -> bytes | None:
+def gallery(export: Path, about: JsonObject) -> bytes | None:
     """The images that the export is verified with, one below the other, as PNG; None if there are none.
 
     Args:

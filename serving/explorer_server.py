@@ -1,11 +1,11 @@
 """The server of the explorer, on the loopback interface alone."""
 
+import socket
 import sys
 from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from serving.errors import ExploreError
@@ -46,9 +46,11 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60  # seconds that a silent connection is held
 
-    def __init__(self, files: Files, *arguments: Any, **keywords: Any):
+    def __init__(
+        self, files: Files, request: socket.socket, client_address: tuple[str, int], server: ThreadingHTTPServer
+    ):
         self.files = files
-        super().__init__(*arguments, **keywords)
+        super().__init__(request, client_address, server)
 
     def version_string(self) -> str:
         return "explore"
@@ -81,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def log_message(self, *arguments: Any) -> None:
+    def log_message(self, format: str, *values: object) -> None:
         pass
 
 
@@ -90,7 +92,9 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: tuple[str, int]
+    ) -> None:
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 

@@ -4,7 +4,6 @@ import io
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -18,6 +17,7 @@ from tf_ccvae.support.errors import reason
 MAX_BYTES = 20 * 2**20  # of a file
 MAX_PIXELS = 40_000_000  # of a picture once it is decompressed
 Source = str | Path | bytes
+Images = np.ndarray | Source | Iterable[Source]
 
 
 def read(source: Source, height: int, width: int, channels: int) -> np.ndarray:
@@ -82,7 +82,7 @@ def check(source: Source) -> bytes:
     return whole
 
 
-def array(images: Any, height: int, width: int, channels: int) -> np.ndarray:
+def array(images: Images, height: int, width: int, channels: int) -> np.ndarray:
     """Images in any form as one array.
 
     Args:

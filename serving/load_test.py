@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from tf_ccvae.support.packages import missing_package
 from tf_ccvae.support.parser import Parser, report
@@ -35,7 +34,7 @@ except ModuleNotFoundError as error:
 from serving.client import CCVAEClient
 from serving.errors import BadInput, ServingError
 from tf_ccvae.support.errors import UserError
-from tf_ccvae.support.files import write_json
+from tf_ccvae.support.files import JsonObject, write_json
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 
@@ -125,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if any(row["failures"] for rows in results.values() for row in rows.values()) else 0
 
 
-def measure(target: str, arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
+def measure(target: str, arguments: argparse.Namespace) -> dict[str, JsonObject]:
     """Loads one target.
 
     Returns:
@@ -147,7 +146,7 @@ def measure(target: str, arguments: argparse.Namespace) -> dict[str, dict[str, A
     return {name: _row(entry, arguments.seconds) for name, entry in {**entries, "all": environment.stats.total}.items()}
 
 
-def _row(entry: StatsEntry, seconds: float) -> dict[str, Any]:
+def _row(entry: StatsEntry, seconds: float) -> JsonObject:
     times = {f"p{round(100 * x)}": entry.get_response_time_percentile(x) for x in PERCENTILES}
     return {
         "requests": entry.num_requests,

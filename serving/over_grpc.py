@@ -1,10 +1,12 @@
 """Requests over gRPC, with the official stubs of TensorFlow Serving."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 import grpc
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import Message
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -18,6 +20,7 @@ from tensorflow_serving.apis import (
 from serving import errors
 from serving.target import Answer, Endpoint, Specification, State
 
+Response = TypeVar("Response", bound=Message)
 MAX_MESSAGE = 128 * 2**20  # bytes; 64 pairs of 256x256x3 images in float32 have 101 MB
 OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
@@ -85,7 +88,7 @@ class Grpc:
             model.version_label = self.endpoint.label
         return model
 
-    def _call(self, method: Any, request: Any) -> Any:
+    def _call(self, method: Callable[..., Response], request: Message) -> Response:
         try:
             return method(request, timeout=self.endpoint.timeout, metadata=self.metadata)
         except grpc.RpcError as error:

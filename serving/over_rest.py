@@ -3,6 +3,7 @@
 import base64
 import errno
 import ssl
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from serving import errors
 from serving.target import Answer, Endpoint, Specification, State
+from tf_ccvae.support.files import Json, JsonObject
 
 DTYPES = {  # of metadata
     "DT_FLOAT": "float32",
@@ -77,7 +79,7 @@ class Rest:
             return f"{path}/versions/{self.endpoint.version}"
         return path if self.endpoint.label is None else f"{path}/labels/{quote(self.endpoint.label, safe='')}"
 
-    def _request(self, method: str, path: str, json: Any = None) -> Any:
+    def _request(self, method: str, path: str, json: JsonObject | None = None) -> JsonObject:
         where = self.endpoint.address
         try:
             response = self.http.request(method, path, json=json)
@@ -118,22 +120,23 @@ class Rest:
         return errors.ServerFault(f"{where}: {code} {details}")
 
 
-def _plain(rows: np.ndarray) -> Any:
+def _plain(rows: np.ndarray) -> Json:
     """An array as JSON, bytes in base64."""
     if rows.dtype == object:
         return [{"b64": base64.b64encode(x).decode()} for x in rows]
     return rows.tolist()
 
 
-def _array(content: Any, dtype: str) -> np.ndarray:
+def _array(content: Sequence[Any], dtype: str) -> np.ndarray:
     if dtype == "string":
         return np.array([x.encode() if isinstance(x, str) else base64.b64decode(x["b64"]) for x in content], object)
     return np.asarray(content, dtype)
 
 
-def _tensor(about: Any) -> tuple[str, tuple[int, ...]]:
+def _tensor(about: JsonObject) -> tuple[str, tuple[int, ...]]:
     shape = tuple(int(x["size"]) for x in about["tensor_shape"].get("dim", []))
-    return DTYPES.get(about["dtype"], about["dtype"]), shape
+    dtype = str(about["dtype"])
+    return DTYPES.get(dtype, dtype), shape
 
 
 def _error_number(error: BaseException | None) -> int | None:

@@ -103,7 +103,7 @@ class Endpoint:
         return None if self.ca is None else self.ca.read_bytes()
 
     def not_found(self, details: str) -> errors.ServingError:
-        """What NOT_FOUND means; with a version asked for, the server's words leave open which of the two it lacks."""
+        """What NOT_FOUND means; for a version or label, the server's words leave open which of the two it lacks."""
         if self.version is None and self.label is None:
             return errors.ModelUnknown(f"{self.address}: serves no model {self.model} ({details})")
         which = f"version {self.version}" if self.label is None else f"version labelled {self.label}"

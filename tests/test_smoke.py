@@ -70,6 +70,7 @@ PROGRAMS = {
         *("--xla", "no", "--batches", "4", "--matrix", "64", "--seconds", "0.1", "--results", "{folder}"),
     ),
     "benchmarks.step_profile": ("--batch", "4", "--steps", "2", "--results", "{folder}"),
+    "benchmarks.critic": ("--batch", "4", "--steps", "2", "--rounds", "1", "--results", "{folder}"),
     "benchmarks.scaling": (
         *("--sizes", "28", "--labels", "1", "--batches", "4", "--no-replicated", "--seconds", "0.1"),
         *("--results", "{folder}"),

@@ -13,12 +13,13 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tf_ccvae.data.dataset import DataError
-from tf_ccvae.support.files import write_json
+from tf_ccvae.support.files import JsonObject, write_json
 
 VERSION = 1  # of all caches: raise it when the same source gives other pixels or labels
 CHUNK = 2048  # rows
@@ -30,7 +31,7 @@ class Array:
     """One array of a cache: `shape` of a row, and `dtype`."""
 
     shape: tuple[int, ...]
-    dtype: Any
+    dtype: DTypeLike
 
 
 def user_folder() -> Path:
@@ -40,7 +41,7 @@ def user_folder() -> Path:
     return Path(user_cache_dir("tf_ccvae"))
 
 
-def identity_of(path: Path) -> dict[str, Any]:
+def identity_of(path: Path) -> JsonObject:
     """What tells a file from a changed one: its place, size in bytes and time of modification in nanoseconds."""
     found = path.stat()
     return {"path": str(path.resolve()), "size": found.st_size, "modified": found.st_mtime_ns}
@@ -51,7 +52,7 @@ def digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def open_array(path: Path, shape: tuple[int, ...], dtype: Any, what: str, remedy: str) -> np.ndarray:
+def open_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike, what: str, remedy: str) -> np.ndarray:
     """A `.npy` file as a read-only memory map.
 
     Args:
@@ -74,7 +75,7 @@ def open_array(path: Path, shape: tuple[int, ...], dtype: Any, what: str, remedy
 
 def cached(
     source: str,
-    identity: Mapping[str, Any],
+    identity: JsonObject,
     rows: int,
     arrays: Mapping[str, Array],
     read: Callable[[int, int], Mapping[str, np.ndarray]],
@@ -128,13 +129,13 @@ def cached(
     }
 
 
-def _described(arrays: Mapping[str, Array]) -> dict[str, Any]:
+def _described(arrays: Mapping[str, Array]) -> JsonObject:
     return {name: [list(x.shape), np.dtype(x.dtype).str] for name, x in arrays.items()}
 
 
 def _write(
     folder: Path,
-    about: Mapping[str, Any],
+    about: JsonObject,
     rows: int,
     arrays: Mapping[str, Array],
     read: Callable[[int, int], Mapping[str, np.ndarray]],

@@ -3,12 +3,12 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
 from tf_ccvae.labels import MISSING, Labels
 from tf_ccvae.support.errors import UserError
+from tf_ccvae.support.files import JsonObject
 
 SPLITS = ("train", "validation", "test")
 
@@ -91,7 +91,7 @@ class Dataset:
     train: Split
     validation: Split
     test: Split
-    about: Mapping[str, Any] = field(default_factory=dict)
+    about: JsonObject = field(default_factory=dict)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -123,7 +123,7 @@ class Dataset:
 
 
 def columns_of(names: Sequence[str], known: Sequence[str], setting: str = "data.label_names") -> list[int]:
-    """The position of each name among the known ones.
+    """The position of each name in `known`.
 
     Args:
       names: of labels.

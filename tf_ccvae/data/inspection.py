@@ -5,12 +5,12 @@ A *value* is what is counted: a binary label that is 1, or one class of a catego
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tf_ccvae.data.dataset import SPLITS, Dataset, Split
 from tf_ccvae.labels import MISSING, Labels
+from tf_ccvae.support.files import JsonObject
 
 RARE = 50  # training examples: with fewer a label is not learned
 RARE_SHARE = 0.01  # of the training examples that know a binary label
@@ -70,7 +70,7 @@ def count(split: Split, values: list[Value]) -> Counts:
     return Counts(*sums)
 
 
-def inspect(dataset: Dataset, seen: Split) -> dict[str, Any]:
+def inspect(dataset: Dataset, seen: Split) -> JsonObject:
     """Everything that can be said in numbers, as JSON holds it.
 
     Args:
@@ -109,7 +109,7 @@ def inspect(dataset: Dataset, seen: Split) -> dict[str, Any]:
     }
 
 
-def _of_value(value: Value, i: int, counted: dict[str, Counts]) -> dict[str, Any]:
+def _of_value(value: Value, i: int, counted: dict[str, Counts]) -> JsonObject:
     rows = {}
     for name, counts in counted.items():
         on, known = int(counts.both[i, i]), int(counts.known[i, i])
@@ -117,7 +117,7 @@ def _of_value(value: Value, i: int, counted: dict[str, Counts]) -> dict[str, Any
     return {"value": value.name, **rows}
 
 
-def _matrices(values: list[Value], counts: Counts, correlation: np.ndarray) -> dict[str, Any]:
+def _matrices(values: list[Value], counts: Counts, correlation: np.ndarray) -> JsonObject:
     return {
         "values": [value.name for value in values],
         "both": counts.both.tolist(),
@@ -169,7 +169,7 @@ def pictures(split: Split, values: list[Value], columns: int = 10, rows: int = 4
     return sheet
 
 
-def lines(results: dict[str, Any], limit: int = 20) -> Iterator[str]:
+def lines(results: JsonObject, limit: int = 20) -> Iterator[str]:
     """A summary in lines of text; `limit` bounds the number of warnings."""
     shape = "x".join(map(str, results["image_shape"]))
     yield f"{results['data']}: images of {shape}; {results['source']}; {results['licence']}"

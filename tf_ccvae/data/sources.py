@@ -5,7 +5,7 @@ from collections.abc import Callable
 from tf_ccvae.data.dataset import DataError, Dataset, columns_of
 from tf_ccvae.settings import Config, Data
 
-# Sources are imported when they are asked for: some need packages or much time.
+# A source is imported when data are read from it: some need packages or much time.
 
 
 def load(data: Data, seed: int, progress: bool = False, left_out: list[str] | None = None) -> Dataset:

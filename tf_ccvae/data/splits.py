@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tf_ccvae.data import cache
 from tf_ccvae.data.dataset import DataError, Split
+from tf_ccvae.support.files import JsonObject
 
 OTHER_NAMES = {"validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 _SHUFFLE_SEED = 0  # not the run's: runs with other seeds share the decoded pictures
@@ -120,7 +120,7 @@ def is_unlabelled(split: str) -> bool:
 
 def cached(
     source: str,
-    identity: Mapping[str, Any],
+    identity: JsonObject,
     chosen: Plan,
     image_shape: tuple[int, int, int],
     labels: int,

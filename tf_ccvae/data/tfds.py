@@ -206,7 +206,7 @@ def _leaves(features: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
 
 
 def _examples(builder: Any, wanted: Features, parts: list[tuple[str, int, int]], where: str) -> Iterator[Any]:
-    """Examples with the wanted features alone."""
+    """Examples with the features that are read, and no others."""
     import tensorflow_datasets
 
     tree: dict[str, Any] = {}

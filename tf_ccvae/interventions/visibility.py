@@ -1,15 +1,14 @@
 """How much of a picture each label changes."""
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tf_ccvae.interventions.codec import decode, encode
 from tf_ccvae.interventions.edits import set_values
 from tf_ccvae.models.labelled_vae import LabelledVAE
 
 
-def visibility(model: LabelledVAE, images: Any) -> np.ndarray:
+def visibility(model: LabelledVAE, images: ArrayLike) -> np.ndarray:
     """How much a picture differs between a label's first and last value, such as off and on.
 
     Args:
@@ -33,7 +32,7 @@ def visibility(model: LabelledVAE, images: Any) -> np.ndarray:
     return differences
 
 
-def most_visible(model: LabelledVAE, images: Any) -> tuple[int, str] | None:
+def most_visible(model: LabelledVAE, images: ArrayLike) -> tuple[int, str] | None:
     """The picture and the label with the largest `visibility`.
 
     Args:

@@ -172,7 +172,7 @@ class CCVAE(LabelledVAE):
         return weight * mean(penalty) + mean(critic)
 
     def add_gradients(
-        self, gradients: Sequence[tf.Tensor | None], data: dict[str, Any], terms: objective.Terms
+        self, gradients: Sequence[tf.Tensor | None], data: dict[str, tf.Tensor], terms: objective.Terms
     ) -> Sequence[tf.Tensor | None]:
         """Adds those of the consistency term, of half the batch, to the decoder's."""
         if not self.consistency_weight:

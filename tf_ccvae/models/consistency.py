@@ -1,4 +1,4 @@
-"""Edits that the encoder reads as they were asked for: a term that trains the decoder on pictures with a label changed.
+"""Edits that the encoder reads as they were meant: a term that trains the decoder on pictures with a label changed.
 
 The bound trains the decoder on latents of images alone. What it draws where a label was set, between latents that never
 came together, follows from nothing, and where style knows the label it may draw the old value. So in half of each batch

@@ -39,7 +39,8 @@ class Critic(keras.layers.Layer):
     """Predicts each label from the latents of all others, and from the other labels alone.
 
     The weights of both networks belong to this one layer, for saved models hold them so; with layers of
-    `keras.layers.Dense` in it, no model that was saved before could be loaded.
+    `keras.layers.Dense` in it, no model that was saved before could be loaded. Such layers take as much time, and those
+    of `keras.layers.EinsumDense` more: docs/speed.md has the measured ratios.
 
     Args:
       labels: what the labels are (or their config).

@@ -181,7 +181,7 @@ class LabelledVAE(keras.Model, abc.ABC):
         return 0.0
 
     def add_gradients(
-        self, gradients: Sequence[tf.Tensor | None], data: dict[str, Any], terms: objective.Terms
+        self, gradients: Sequence[tf.Tensor | None], data: dict[str, tf.Tensor], terms: objective.Terms
     ) -> Sequence[tf.Tensor | None]:
         """The gradients of the scaled loss, with those of terms that only some of `trainable_weights` learn from."""
         return gradients

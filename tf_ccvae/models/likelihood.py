@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-RECONSTRUCTION_NATS = 1200.0  # what the error of an image amounts to under a scale that is found by itself
+RECONSTRUCTION_NATS = 1200.0  # what the error of an image amounts to under the scale 'auto'
 _REMEMBERED = 0.98  # of the running error, at each step
 _FIRST_ERROR = 0.25  # about that of an untrained decoder
 LIKELIHOODS = ("laplace", "gaussian", "bernoulli", "continuous_bernoulli")

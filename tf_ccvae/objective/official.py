@@ -76,7 +76,7 @@ def official(example: Example, posterior: tfd.Normal, model: LabelModel, decode:
 
 
 def _log_chosen_of_draws(draws: tf.Tensor, model: LabelModel, values: tf.Tensor) -> tf.Tensor:
-    """log q(y_i | z_i) of the given values: draws (S, batch, C) -> (S, batch, L)."""
+    """log q(y_i | z_i) of values: draws (S, batch, C) -> (S, batch, L)."""
     labels = model.labels
     logits = label_logits(tf.reshape(draws, [-1, labels.characteristic]), model)
     table = tf.reshape(log_values(logits, labels), [*tf.unstack(tf.shape(draws)[:2]), len(labels), labels.values])

@@ -70,7 +70,7 @@ def tilted_noise(
 
 
 def _tilted_draw(projection: Projection, labels: Labels, values: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
-    """t of every label, tilted by the given values: (batch, L)."""
+    """t of every label, tilted by q(y_i = values_i | z_i): (batch, L)."""
     if labels.values == 2:
         loc, scale = (tf.where(values == 1, part[..., 1], part[..., 0]) for part in both_values(projection))
         return _logistic_draw(loc, scale, uniform)
