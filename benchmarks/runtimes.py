@@ -178,6 +178,9 @@ def web(folder: Path, graph: str, batch: int, seconds: float, place: Path) -> tu
     return summary, error_of(results, expected)
 
 
+WEB = "onnxruntime-web, Node"  # needs npm
+
+
 def node_place(folder: Path) -> Path:
     """A folder with onnxruntime-web and the script that times it."""
     place = folder / "node"
@@ -227,7 +230,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=12000, help="how many faces; fewer only to try it out")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64])
     parser.add_argument("--graphs", nargs="+", default=list(INPUTS), choices=list(INPUTS))
-    parser.add_argument("--runtimes", nargs="+", default=list(RUNTIMES), choices=list(RUNTIMES))
+    parser.add_argument("--runtimes", nargs="+", default=[*RUNTIMES, WEB], choices=[*RUNTIMES, WEB])
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=2.0, help="of calls per runtime and round")
     arguments = parser.parse_args()
@@ -237,18 +240,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         folder = export(arguments.run, arguments.examples, place, arguments.export)
-        node = node_place(place)
+        node = node_place(place) if WEB in arguments.runtimes else None
         results: dict[str, Any] = {}
         for graph in arguments.graphs:
             for batch in arguments.batches:
-                names = jobs_of(arguments.runtimes, graph, batch)
+                names = jobs_of([name for name in arguments.runtimes if name != WEB], graph, batch)
                 jobs: Any = {(name, True): (step, name, str(folder), graph, batch) for name in names}
                 measured = {name: row for (name, _), row in measure(jobs, arguments.rounds, arguments.seconds).items()}
                 for name in names:
                     inputs, expected = arrays_of(folder, graph, batch)
                     measured[name]["error"] = error_of(RUNTIMES[name](folder, graph)(inputs), expected)
-                row, error = web(folder, graph, batch, arguments.rounds * arguments.seconds, node)
-                measured["onnxruntime-web, Node"] = {**row, "error": error}
+                if node:
+                    row, error = web(folder, graph, batch, arguments.rounds * arguments.seconds, node)
+                    measured[WEB] = {**row, "error": error}
                 results |= {f"{graph}/{batch}/{name}": row for name, row in measured.items()}
     write(results, arguments.results)
 
