@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tf_ccvae.data.avatars_drawing import draw_all
-from tf_ccvae.data.avatars_labels import FACTORS, LABEL_FACTORS, LABELS, describe, faces_of, labels_of
+from tf_ccvae.data.avatars_labels import FACTORS, LABEL_FACTORS, LABELS, STYLE_FACTORS, describe, faces_of, labels_of
 from tf_ccvae.data.avatars_redrawing import AvatarsRedrawing
 from tf_ccvae.data.cache import Array, cached, open_array, user_folder
 from tf_ccvae.data.dataset import DataError, Dataset, Split
@@ -79,6 +79,7 @@ def load(
         "version": VERSION,
         "factors": FACTORS,
         "label_factors": LABEL_FACTORS,
+        "style_factors": STYLE_FACTORS,
     }
     splits = {"train": train.factors, "validation": validation.factors, "test": test.factors}
     renderer = AvatarsRedrawing(splits, image_size, VERSION, cache_dir, processes)

@@ -133,6 +133,7 @@ FACTORS: dict[str, tuple[str, ...] | str] = {
     "shift": "right and down, as fractions of the picture's side",
     "scale": "of the head; 1 is the middle",
 }
+STYLE_FACTORS = ("clothes", "clothes_color", "background_color", "shift")  # what no label is about
 LABEL_FACTORS: dict[str, tuple[int, tuple[str, ...]]] = {  # what varies within a label, at which value of it
     "Eyeglasses": (1, ("glasses", "glasses_color")),
     "Sunglasses": (1, ("glasses", "glasses_color")),
