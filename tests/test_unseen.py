@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.unseen import drawing
+from benchmarks.unseen import data, drawing
+from benchmarks.unseen.redrawing import StyleRedrawing
 from benchmarks.unseen.styles import LOOKED_AT, STYLES
 from benchmarks.unseen.tables import Binary
 from tf_ccvae.labels import MISSING
@@ -77,6 +78,37 @@ def test_a_part_that_covers_what_a_label_is_about_leaves_the_label_open(style):
             for name in names:
                 covered = {**face, factor: np.array([drawing.names_of(style, factor).index(name)])}
                 assert drawing.labels_of(style, covered)[0, number] == MISSING
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_every_label_of_a_face_can_be_set_to_every_other_value_and_carried_over_from_a_donor(style):
+    factors = drawing.describe(style, 150)
+    values = drawing.labels_of(style, factors)
+    renderer = StyleRedrawing(style, {"test": factors})
+    for i, name in enumerate(style.labels):
+        for value in np.unique(values[values[:, i] != MISSING, i]):
+            rows = np.flatnonzero((values[:, i] != value) & (values[:, i] != MISSING))[:8]
+            donors = np.resize(np.flatnonzero(values[:, i] == value), len(rows))
+            of, changed = renderer.setting("test", rows, name, value)
+            assert len(of), name  # no mouth of some styles smiles and keeps the teeth, so that not every face has one
+            carried = renderer.carrying("test", rows, donors, name)
+            for chosen, new in ((of, changed), carried):
+                assert (drawing.labels_of(style, new)[:, i] == value).all(), name
+                for kept in ("background_color", "shift", "scale"):
+                    np.testing.assert_array_equal(new[kept], factors[kept][rows][chosen])
+
+
+def test_a_style_draws_its_own_rows_again_and_the_exact_color_of_a_donor(tmp_path):
+    style = STYLES["toon-head"]  # its hair's shade is that of three parts, of which one is always there
+    dataset = data.dataset("toon-head", 20, cache_dir=tmp_path, processes=1)
+    renderer = dataset.renderer
+    again = renderer.draw(renderer.described("test", np.arange(2)))
+    np.testing.assert_array_equal(again, dataset.test.images)
+    clothes = dataset.test.labels[:, list(style.labels).index("Clothes_Color")]
+    carried = renderer.carrying("test", np.array([0]), np.array([1]), "Clothes_Color").factors
+    donor = renderer.described("test", np.array([1]))
+    assert carried["clothes_shade"].tolist() == [clothes[1]]
+    np.testing.assert_array_equal(carried["clothes_shade_vary"], donor["clothes_shade_vary"])
 
 
 def test_a_factor_that_does_not_exist_is_refused():

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.unseen.drawing import VERSION, color_of, load, names_of
+from benchmarks.unseen.drawing import VERSION, color_of, load, names_of, shade_shows
+from benchmarks.unseen.redrawing import StyleRedrawing
 from benchmarks.unseen.styles import STYLES
-from benchmarks.unseen.tables import NONE, Binary, Style
-from tf_ccvae.data.dataset import Dataset, Split
-from tf_ccvae.labels import MISSING, Label, Labels
+from benchmarks.unseen.tables import Binary, Style
+from tf_ccvae.data.dataset import SPLITS, Dataset, Split
+from tf_ccvae.labels import Label, Labels
 
 
 def labels(style: Style) -> Labels:
@@ -58,16 +59,7 @@ def known_factors(style: Style, factors: Mapping[str, np.ndarray], values: np.nd
     found = {name: factors[name] for name in style.parts}
     for name in style.shades:
         color = color_of(style, factors, name).astype(np.float32)
-        parts = [part for part, of in style.parts.items() if of.shade == name]
-        absent = [
-            factors[part] == names_of(style, part).index(NONE) if NONE in style.parts[part].variants else False
-            for part in parts
-        ]
-        nowhere = np.logical_and.reduce(absent) if parts else False
-        for label, column in zip(style.labels.values(), values.T, strict=True):
-            if label.factor == name:
-                nowhere |= column == MISSING
-        color[np.broadcast_to(nowhere, len(color))] = np.nan
+        color[~shade_shows(style, factors, values, name)] = np.nan
         found[f"{name}_color"] = color
     return found | {name: factors[name] for name in ("background_color", "shift", "scale")}
 
@@ -106,5 +98,11 @@ def dataset(
         "version": VERSION,
         "factors": {part: names_of(style, part) for part in style.parts},
         "label_factors": label_factors(style),
+        "style_factors": ("background_color", "shift"),
     }
-    return Dataset(f"unseen-{name}", labels(style), *splits, about)
+    described = {
+        split: {factor: x[a:b] for factor, x in drawn.items()}
+        for split, (a, b) in zip(SPLITS, pairwise(ends), strict=True)
+    }
+    renderer = StyleRedrawing(style, described, images.shape[1], cache_dir, processes)
+    return Dataset(f"unseen-{name}", labels(style), *splits, about, renderer)

@@ -69,6 +69,30 @@ def labels_of(style: Style, factors: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
+def shade_shows(style: Style, factors: Mapping[str, np.ndarray], values: np.ndarray, name: str) -> np.ndarray:
+    """bool (examples,): where something of a shade is drawn, and no label about the shade is missing.
+
+    Args:
+      style: the style.
+      factors: as `describe` gives them.
+      values: the labels, (examples, labels), as `labels_of` gives them.
+      name: of the shade.
+    """
+    nowhere = np.zeros(len(values), bool)
+    if parts := [part for part, of in style.parts.items() if of.shade == name]:
+        nowhere = np.all([_absent(style, factors, part) for part in parts], axis=0)
+    for label, column in zip(style.labels.values(), values.T, strict=True):
+        if label.factor == name:
+            nowhere |= column == MISSING
+    return ~nowhere
+
+
+def _absent(style: Style, factors: Mapping[str, np.ndarray], part: str) -> np.ndarray:
+    """bool (examples,): where a part is not drawn."""
+    names = names_of(style, part)
+    return factors[part] == names.index(NONE) if NONE in names else np.zeros(len(factors[part]), bool)
+
+
 def rows_of(factors: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     """One mapping from factors to values for each face, as `draw` takes it."""
     return [{name: x[row] for name, x in factors.items()} for row in range(len(factors["scale"]))]

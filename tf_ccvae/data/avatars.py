@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from tf_ccvae.data.avatars_drawing import draw_all
-from tf_ccvae.data.avatars_labels import FACTORS, LABEL_FACTORS, LABELS, describe, faces_of, labels_of
+from tf_ccvae.data.avatars_labels import FACTORS, LABEL_FACTORS, LABELS, STYLE_FACTORS, describe, faces_of, labels_of
+from tf_ccvae.data.avatars_redrawing import AvatarsRedrawing
 from tf_ccvae.data.cache import Array, cached, open_array, user_folder
 from tf_ccvae.data.dataset import DataError, Dataset, Split
 
@@ -37,7 +38,8 @@ def load(
 
     Returns:
       A Dataset of uint8 (examples, image_size, image_size, 3) images, memory-mapped and read-only; 18 binary labels,
-      some missing as `labels_of` says; and the `factors` that `describe` drew, their categories in `about["factors"]`.
+      some missing as `labels_of` says; the `factors` that `describe` drew, their categories in `about["factors"]`; and
+      the `renderer` that draws these faces with one label changed.
 
     Raises:
       DataError: an argument is out of range, the cache cannot be written or read, or drawing failed.
@@ -77,8 +79,11 @@ def load(
         "version": VERSION,
         "factors": FACTORS,
         "label_factors": LABEL_FACTORS,
+        "style_factors": STYLE_FACTORS,
     }
-    return Dataset("avatars", LABELS, train, validation, test, about)
+    splits = {"train": train.factors, "validation": validation.factors, "test": test.factors}
+    renderer = AvatarsRedrawing(splits, image_size, VERSION, cache_dir, processes)
+    return Dataset("avatars", LABELS, train, validation, test, about, renderer)
 
 
 def _older_file(folder: Path, examples: int, image_size: int, seed: int) -> np.ndarray | None:

@@ -83,7 +83,7 @@ _VARIANTS: dict[str, dict[str, float]] = {
     "skin": {"pale": 0.3, "medium": 0.4, "dark": 0.3},
     "clothes": {"hoodie": 0.4, "shirtCrewNeck": 0.3, "shirtVNeck": 0.3},
 }
-_HAIR_RGB = {
+HAIR_RGB = {
     "black": (30, 26, 30),
     "brown": (106, 62, 34),
     "blond": (238, 200, 84),
@@ -91,9 +91,9 @@ _HAIR_RGB = {
     "red": (196, 62, 22),
     "pink": (236, 130, 176),
 }
-_FRAME_RGB = {"black": (26, 28, 36), "red": (200, 32, 40), "blue": (28, 80, 190), "green": (20, 122, 72)}
-_FRAME_RGB["purple"] = (112, 34, 150)
-_SKIN_RGB = {  # lightest and darkest of each group; the groups leave a gap between them
+FRAME_RGB = {"black": (26, 28, 36), "red": (200, 32, 40), "blue": (28, 80, 190), "green": (20, 122, 72)}
+FRAME_RGB["purple"] = (112, 34, 150)
+SKIN_RGB = {  # lightest and darkest of each group; the groups leave a gap between them
     "pale": ((255, 229, 208), (245, 209, 178)),
     "medium": ((228, 172, 124), (206, 146, 98)),
     "dark": ((168, 108, 68), (136, 84, 52)),
@@ -133,6 +133,7 @@ FACTORS: dict[str, tuple[str, ...] | str] = {
     "shift": "right and down, as fractions of the picture's side",
     "scale": "of the head; 1 is the middle",
 }
+STYLE_FACTORS = ("clothes", "clothes_color", "background_color", "shift")  # what no label is about
 LABEL_FACTORS: dict[str, tuple[int, tuple[str, ...]]] = {  # what varies within a label, at which value of it
     "Eyeglasses": (1, ("glasses", "glasses_color")),
     "Sunglasses": (1, ("glasses", "glasses_color")),
@@ -170,12 +171,12 @@ def describe(examples: int, seed: int = 0) -> dict[str, np.ndarray]:
         factors[name] = np.searchsorted(edges, next(columns), side="right").astype(np.int8)
     factors["hair"][factors["hat"] > 0] = 0
     depth = next(columns)[:, None]
-    ends = np.array([_SKIN_RGB[name] for name in FACTORS["skin"]])[factors["skin"]] / 255  # (examples, 2, 3)
+    ends = np.array([SKIN_RGB[name] for name in FACTORS["skin"]])[factors["skin"]] / 255  # (examples, 2, 3)
     factors["skin_color"] = ends[:, 0] + depth * (ends[:, 1] - ends[:, 0])
     for name, anchors, shown in (
-        ("hair", _HAIR_RGB, factors["hair"] > 0),
-        ("facial_hair", _HAIR_RGB, factors["facial_hair"] > 0),
-        ("glasses", _FRAME_RGB, factors["glasses"] > 0),
+        ("hair", HAIR_RGB, factors["hair"] > 0),
+        ("facial_hair", HAIR_RGB, factors["facial_hair"] > 0),
+        ("glasses", FRAME_RGB, factors["glasses"] > 0),
     ):
         rgb = np.array([anchors[shade] for shade in FACTORS[f"{name}_shade"]])[factors[f"{name}_shade"]] / 255
         brightness = 1 + 0.16 * (next(columns) - 0.5)

@@ -125,7 +125,7 @@ def load(
         "warnings": check_train_labels(labels, parts["train"].labels, files[LIST], left_out=left_out),
         "meaning": [f"every label: 1 is on and -1 is off in {files[LIST].name}"],
     }
-    return Dataset("celeba", Labels.of_binary(labels), **parts, about=about)
+    return Dataset("celeba", Labels.of_binary(labels), parts["train"], parts["validation"], parts["test"], about)
 
 
 def _pictures(

@@ -133,7 +133,7 @@ def load(
         "warnings": check_train_labels(labels, parts["train"].labels, files["train"], left_out=left_out),
         "meaning": _meaning(labels, tables, meaning),
     }
-    return Dataset("chexpert", Labels.of_binary(labels), **parts, about=about)
+    return Dataset("chexpert", Labels.of_binary(labels), parts["train"], parts["validation"], parts["test"], about)
 
 
 def _read_table(path: Path, labels: Sequence[str], meaning: Mapping[str, int]) -> _Table:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from tf_ccvae.data.renderer import Renderer
 from tf_ccvae.labels import MISSING, Labels
 from tf_ccvae.support.errors import UserError
 from tf_ccvae.support.files import JsonObject
@@ -84,6 +85,7 @@ class Dataset:
       labels: what the columns of `Split.labels` mean.
       train, validation, test: the splits.
       about: licence, source and whatever else a report should say.
+      renderer: draws the examples again with one label changed; None where pictures cannot be drawn.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Dataset:
     validation: Split
     test: Split
     about: JsonObject = field(default_factory=dict)
+    renderer: Renderer | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

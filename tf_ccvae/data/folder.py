@@ -95,11 +95,14 @@ def load(
         left_out[:0] = [f"{labels}, {problem}" for problem in table.problems]
     notes = check_train_labels(table.names, table.labels[splits["train"]], labels, left_out=left_out)
     pixels = _in_splits(arrays["images"], splits, identity, cache_dir)
+    parts = {name: Split(pixels[name], table.labels[rows]) for name, rows in splits.items()}
     return Dataset(
-        name="folder",
-        labels=Labels.of_binary(table.names),
-        **{name: Split(pixels[name], table.labels[rows]) for name, rows in splits.items()},
-        about={
+        "folder",
+        Labels.of_binary(table.names),
+        parts["train"],
+        parts["validation"],
+        parts["test"],
+        {
             "source": str(images),
             "labels": str(labels),
             "licence": "that of the images",

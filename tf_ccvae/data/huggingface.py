@@ -102,7 +102,7 @@ def load(
         "meaning": list(source.notes),
         "white": pictures.used_white(arrays),
     }
-    return Dataset("huggingface", source.labels, **parts, about=about)
+    return Dataset("huggingface", source.labels, parts["train"], parts["validation"], parts["test"], about)
 
 
 def _places(chosen: Plan) -> list[tuple[str, int]]:

@@ -135,7 +135,8 @@ def load(
         "warnings": [small] if min(height, width) < image_size else [],
         "meaning": [f"{source.label.name}: {describe_classes(source.label.classes)}, numbered from 0"],
     }
-    return Dataset(name=name, labels=Labels((source.label,)), **splits, about=about)
+    of = (splits["train"], splits["validation"], splits["test"])
+    return Dataset(name, Labels((source.label,)), *of, about)
 
 
 def _brought_to_size(images: np.ndarray, size: int, channels: int, progress: bool) -> np.ndarray:

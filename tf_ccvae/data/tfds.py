@@ -109,7 +109,7 @@ def load(
         ],
         "meaning": _meaning(builder.info.features, features),
     }
-    return Dataset(builder.name, labels, **parts, about=about)
+    return Dataset(builder.name, labels, parts["train"], parts["validation"], parts["test"], about)
 
 
 def _prepared(name: str, data_dir: Path | None, ways: str) -> Any:

@@ -40,14 +40,21 @@ class Context:
     examples: int | None = None
 
     @functools.cached_property
+    def rows(self) -> np.ndarray:
+        """The examples that are looked at, as rows of the split: int64 (n,), ascending."""
+        count = len(self.dataset.split(self.split))
+        if self.examples is None or self.examples >= count:
+            return np.arange(count)
+        return np.sort(np.random.default_rng(self.seed).choice(count, self.examples, replace=False))
+
+    @functools.cached_property
     def part(self) -> Split:
         """The examples that are looked at."""
         split = self.dataset.split(self.split)
-        if self.examples is None or self.examples >= len(split):
+        if len(self.rows) == len(split):
             return split
-        rows = np.sort(np.random.default_rng(self.seed).choice(len(split), self.examples, replace=False))
-        factors = {name: np.asarray(values)[rows] for name, values in split.factors.items()}
-        return Split(split.images[rows], split.labels[rows], factors)
+        factors = {name: np.asarray(values)[self.rows] for name, values in split.factors.items()}
+        return Split(split.images[self.rows], split.labels[self.rows], factors)
 
     @property
     def labels(self) -> Labels:

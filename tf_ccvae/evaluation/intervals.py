@@ -36,13 +36,27 @@ def label_means(
       `mean`, `low`, `high`, and `labels`: the same for each label, by name.
     """
     counted = np.asarray(counted, np.float64)
-    weighted = np.where(counted > 0, values, 0.0) * counted
-    times = np.random.default_rng(seed).multinomial(len(values), np.full(len(values), 1 / len(values)), draws)
-    times = np.vstack([np.ones(len(values)), times])  # the first row is the sample itself
-    total = times @ counted
+    return label_ratios(np.where(counted > 0, values, 0.0) * counted, counted, names, seed, draws)
+
+
+def label_ratios(
+    above: np.ndarray, below: np.ndarray, names: Sequence[str], seed: int = 0, draws: int = DRAWS
+) -> JsonObject:
+    """The sum of one thing over that of another per label, and their mean over labels, with intervals.
+
+    Args:
+      above, below: float (examples, labels); labels whose sum below is not above 0 are left out.
+      names, seed, draws: as in `label_means`.
+
+    Returns:
+      As `label_means`.
+    """
+    times = np.random.default_rng(seed).multinomial(len(above), np.full(len(above), 1 / len(above)), draws)
+    times = np.vstack([np.ones(len(above)), times])  # the first row is the sample itself
+    total = times @ below
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = np.where(total > 0, times @ weighted / total, np.nan)  # (1 + draws, labels)
-    return combine(means[0], means[1:], names)
+        ratios = np.where(total > 0, times @ above / total, np.nan)  # (1 + draws, labels)
+    return combine(ratios[0], ratios[1:], names)
 
 
 def combine(means: np.ndarray, draws: np.ndarray, names: Sequence[str]) -> JsonObject:

@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from typing import NamedTuple
 
 import jinja2
 import numpy as np
@@ -11,14 +12,49 @@ from tf_ccvae import __version__
 from tf_ccvae.evaluation.suite import Evaluation
 from tf_ccvae.labels import Labels
 from tf_ccvae.support import figures
-from tf_ccvae.support.files import write_text
+from tf_ccvae.support.files import JsonObject, write_text
 
-HEADLINES = (  # key, name, which way is better, what it means
-    ("set_success", "set success", "higher", "edits after which the judge sees the value that was set"),
-    ("selectivity", "selectivity", "lower", "change of the other labels beyond plain reconstruction"),
-    ("swap_success", "swap success", "higher", "donor's value arrived times recipient's other labels kept"),
-    ("within_label_capture", "within-label capture", "higher", "variants within a label read from its own latents"),
+HEADLINES = (  # where in the results, name, which way is better, what it means
+    (("set_success",), "set success", "higher", "edits after which the judge sees the value that was set"),
+    (("selectivity",), "selectivity", "lower", "change of the other labels beyond plain reconstruction"),
+    (("swap_success",), "swap success", "higher", "donor's value arrived times recipient's other labels kept"),
+    (("within_label_capture",), "within-label capture", "higher", "variants within a label read from its own latents"),
+    (
+        ("counterfactual", "set_on", "inside"),
+        "true set on",
+        "higher",
+        "0: the face left alone, 1: drawn with the label",
+    ),
+    (("counterfactual", "set_off", "inside"), "true set off", "higher", "the same against the face without the label"),
+    (("counterfactual", "swap", "inside"), "true swap", "higher", "the same against the face with the donor's variant"),
 )
+COUNTERFACTUAL = {  # kinds of edits as the table of the report names them
+    "set_on": "set on",
+    "set_off": "set off",
+    "swap": "swap",
+    "swap_within": "swap, both have the label",
+}
+
+
+class Headline(NamedTuple):
+    """A measure in one line: its name, `higher` or `lower`, what it means, and its `mean`, `low` and `high`."""
+
+    name: str
+    better: str
+    what: str
+    row: JsonObject
+
+
+def headlines(results: JsonObject) -> list[Headline]:
+    """Those of `HEADLINES` that were measured."""
+    shown = []
+    for path, name, better, what in HEADLINES:
+        row = results
+        for part in path:
+            row = row.get(part, {})
+        if row.get("mean") is not None:
+            shown.append(Headline(name, better, what, row))
+    return shown
 
 
 def draw(evaluation: Evaluation, labels: Labels) -> dict[str, Figure]:
@@ -78,7 +114,8 @@ def write(evaluation: Evaluation, labels: Labels, name: str, folder: Path, page:
         version=__version__,
         results=evaluation.results,
         labels=labels.names,
-        headlines=[x for x in HEADLINES if evaluation.results[x[0]]["mean"] is not None],
+        headlines=headlines(evaluation.results),
+        counterfactual=COUNTERFACTUAL,
         figures={title: _as_data(figure) for title, figure in drawn.items()},
     )
     write_text(page, text)

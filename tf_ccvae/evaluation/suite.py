@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 from tf_ccvae.evaluation import (
     classification,
+    counterfactual,
     generation,
     intervention_effect,
     pictures,
     reconstruction,
     separation,
+    style_kept,
     swap_effect,
     within_label_capture,
 )
@@ -24,10 +26,12 @@ MEASURES: tuple[tuple[str, tuple[str, ...], Callable[[Context], JsonObject]], ..
     ("reconstructions", ("reconstruction",), reconstruction.measure),
     ("labels", ("classification",), classification.measure),
     ("interventions", ("set_success", "selectivity", "intervention_matrix"), intervention_effect.measure),
+    ("what no label is about", ("style_kept",), style_kept.measure),
     ("swaps", ("swap_success", "swap"), swap_effect.measure),
     ("where the information is", ("separation",), separation.measure),
     ("what latents hold", ("within_label_capture",), within_label_capture.measure),
     ("what swaps carry", ("within_label_swap",), within_label_capture.measure_swaps),
+    ("edits against the truth", ("counterfactual",), counterfactual.measure),
     ("generated images", ("generation",), generation.measure),
 )
 

@@ -71,12 +71,10 @@ def run_command(arguments: argparse.Namespace) -> int:
             write_json(run.path / "evaluation.json", evaluation.results)
     except OSError as error:
         raise ConfigError(line_of(error, arguments.run)) from error
-    for key, name, better, what in page.HEADLINES:
-        row = evaluation.results[key]
-        if row["mean"] is not None:
-            console.print(
-                f"{name:21} {row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})  {better} is better: {what}"
-            )
+    for name, better, what, row in page.headlines(evaluation.results):
+        console.print(
+            f"{name:21} {row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})  {better} is better: {what}"
+        )
     for part, reason in evaluation.results.get("not_measured", {}).items():
         console.print(f"not measured: {part}: {reason}")
     console.print(
