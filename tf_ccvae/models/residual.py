@@ -219,7 +219,7 @@ class ResidualDecoder(keras.layers.Layer):
         if before + after:
             end = before + self.image_shape[0]
             image = image[:, before:end, before:end]
-        return image
+        return tf.reshape(image, [-1, *self.image_shape])  # the same; exported graphs then name their sizes
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
