@@ -57,10 +57,12 @@ def test_float16_files_hold_their_large_weights_in_float16(exported):
     for name in ("encoder", "decoder"):
         whole = onnx.load(exported.folder / "onnx" / f"{name}.onnx")
         half = onnx.load(exported.folder / "onnx" / f"{name}.float16.onnx")
-        large = [x for x in whole.graph.initializer if np.prod(x.dims) >= compress.SMALLEST and x.data_type == 1]
+        weights = [x for x in whole.graph.initializer if x.data_type == TensorProto.FLOAT]
+        least = max(compress.SMALLEST, compress.SHARE * max(np.prod(x.dims) for x in weights))
+        large = [x for x in weights if np.prod(x.dims) >= least]
         stored = {tuple(x.dims) for x in half.graph.initializer if x.data_type == TensorProto.FLOAT16}
         assert large and stored == {tuple(x.dims) for x in large}
-        assert not [x for x in half.graph.initializer if np.prod(x.dims) >= compress.SMALLEST and x.data_type == 1]
+        assert not [x for x in half.graph.initializer if np.prod(x.dims) >= least and x.data_type == TensorProto.FLOAT]
 
 
 def test_int8_encoder_holds_convolutions_in_int8(exported):

@@ -9,7 +9,6 @@ from tf_ccvae.data.pipeline import training_batches
 from tf_ccvae.labels import Labels
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.models.likelihood import RECONSTRUCTION_NATS, Likelihood
-from tf_ccvae.settings import Config, ConfigError
 
 SHAPE = (40, 40, 3)
 
@@ -72,10 +71,3 @@ def test_training_moves_the_scale_and_a_saved_model_keeps_it(tiny, tmp_path):
 def test_official_estimators_refuse_a_scale_that_follows():
     with pytest.raises(ValueError, match="'auto' needs estimator 'exact'"):
         CCVAE((28, 28, 1), Labels.of_binary(["a"]), 3, widths=(4, 4, 4), estimator="pyro", likelihood_scale="auto")
-
-
-def test_a_file_with_an_official_estimator_and_a_scale_that_follows_is_refused_by_one_line(tmp_path):
-    path = tmp_path / "settings.yaml"
-    path.write_text("model: {likelihood_scale: auto}\nobjective: {estimator: pytorch}\n")
-    with pytest.raises(ConfigError, match=r"settings.yaml: model\.likelihood_scale: auto needs"):
-        Config.from_yaml(path)

@@ -9,7 +9,7 @@ import pytest
 from export.run import Options, export_run
 from tf_ccvae import evaluate, intervene
 from tf_ccvae.programs import run_inputs
-from tf_ccvae.settings import ConfigError
+from tf_ccvae.settings import Config, ConfigError
 from tf_ccvae.training import run_directory
 
 
@@ -17,8 +17,10 @@ from tf_ccvae.training import run_directory
 def moved(tiny_run, tiny_folder, tmp_path):
     """A copy of the tiny run whose settings name a folder that is not there; returns (run, data folder)."""
     run = shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("judge", "interventions"))
-    settings = run / "config.yaml"
-    settings.write_text(settings.read_text().replace(str(tiny_folder[0]), str(tmp_path / "gone")))
+    settings = run_directory.Run(run).config
+    config = Config.from_yaml(settings)
+    gone = config.data.model_copy(update={"images": tmp_path / "gone"})
+    config.model_copy(update={"data": gone}).to_yaml(settings)
     return run, tiny_folder[0]
 
 

@@ -129,6 +129,7 @@ def test_after_the_death_of_a_worker_all_go_on_bit_equal_to_an_uninterrupted_tra
     assert_same_weights(whole / "run", run)
 
 
+@pytest.mark.system  # minutes, and the tools of a shell
 def test_ray_starts_the_workers_and_after_the_death_of_one_starts_all_again(whole, arguments, tmp_path, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     run, output = tmp_path / "run", tmp_path / "output.txt"

@@ -65,6 +65,19 @@ def _check(image_shape: tuple[int, int, int], widths: tuple[int, ...]) -> None:
         raise ValueError(f"widths needs 1 to {most} numbers for images of {height} pixels, got {len(widths)}")
 
 
+class PlaceDense(keras.layers.Dense):
+    """A dense layer on the channels of every place, as one matrix product over all places of all images.
+
+    Same weights and result as `keras.layers.Dense`, whose product over the last of four axes is exported as a dozen
+    operations on shapes, which OpenCV cannot run.
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        height, width, channels = inputs.shape[1:]
+        product = tf.matmul(tf.reshape(inputs, [-1, channels]), tf.convert_to_tensor(self.kernel)) + self.bias
+        return tf.reshape(self.activation(product), [-1, height, width, self.units])
+
+
 @keras.saving.register_keras_serializable("tf_ccvae")
 class ResidualBlock(keras.layers.Layer):
     """x + dense(silu(convolution(x / rms(x)))), with a 3x3 convolution; see the module.
@@ -81,7 +94,7 @@ class ResidualBlock(keras.layers.Layer):
         self.channels = channels
         policy = self.dtype_policy
         self.convolution = keras.layers.Conv2D(channels, 3, padding="same", dtype=policy)
-        self.mix = keras.layers.Dense(channels, dtype=policy)
+        self.mix = PlaceDense(channels, dtype=policy)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.convolution.build(input_shape)
@@ -125,7 +138,7 @@ class ResidualEncoder(keras.layers.Layer):
         self.hidden = hidden
         self.geometry = Geometry.of(image_shape[0], len(widths))
         policy = self.dtype_policy
-        self.mixes = [keras.layers.Dense(width, dtype=policy) for width in widths]
+        self.mixes = [PlaceDense(width, dtype=policy) for width in widths]
         self.blocks = [ResidualBlock(width, dtype=policy) for width in widths]
         self.flatten = keras.layers.Flatten(dtype=policy)
         self.to_features = keras.layers.Dense(hidden, activation="relu", dtype=policy)
@@ -194,7 +207,7 @@ class ResidualDecoder(keras.layers.Layer):
         self.to_features = keras.layers.Dense(hidden, activation="relu", dtype=policy)
         self.to_grid = keras.layers.Dense(self.geometry.coarsest**2 * widths[-1], dtype=policy)
         self.blocks = [ResidualBlock(width, dtype=policy) for width in widths[:0:-1]]
-        self.mixes = [keras.layers.Dense(4 * width, dtype=policy) for width in widths[-2::-1]]
+        self.mixes = [PlaceDense(4 * width, dtype=policy) for width in widths[-2::-1]]
         pixels = self.geometry.patch**2 * image_shape[2]
         self.to_pixels = keras.layers.Conv2D(pixels, 3, padding="same", dtype=policy)
 
