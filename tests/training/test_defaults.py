@@ -57,7 +57,7 @@ def test_the_scale_of_the_official_estimators_is_that_of_the_official_programs(t
 
 @pytest.mark.parametrize(
     ("examples", "epochs"),
-    [(10000, 13), (9984, 13), (500, 250), (64, 2000), (162770, 3)],  # 4,000 steps of 32, at least 3 epochs
+    [(10000, 10), (9984, 10), (500, 188), (64, 1500), (162770, 3)],  # 3,000 steps of 32, at least 3 epochs
 )
 def test_the_number_of_epochs_follows_from_the_number_of_steps(examples, epochs):
     assert build.number_of_epochs(settings(), split(examples)) == epochs

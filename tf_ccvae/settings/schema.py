@@ -155,7 +155,7 @@ class Training(Settings):
         description="passes over the training examples, at least 1, or auto: as many as it takes to reach the number "
         "of steps, and at least 3",
     )
-    steps: int = Field(default=4000, ge=1, description="steps of training where epochs is auto; at least 1")
+    steps: int = Field(default=3000, ge=1, description="steps of training where epochs is auto; at least 1")
     batch_size: int = Field(default=32, ge=1, description="examples per step; at least 1")
     learning_rate: float = Field(default=1.5e-3, gt=0, description="peak step size of Adam; above 0")
     schedule: Literal["constant", "cosine"] = Field(
