@@ -87,8 +87,8 @@ def test_comparison_asks_for_a_training_that_fit_accepts_and_goes_on_with_one_th
 
 
 def test_a_run_is_set_beside_the_targets_that_it_can_have():
-    test = {"accuracy": 0.98, "balanced_accuracy": 0.9, "mean_absolute_error": 0.05}
-    evaluation = {name: {"mean": 0.9} for name in ("set_success", "swap_success")}
+    test = {"accuracy": 0.98, "balanced_accuracy": 0.9, "mean_absolute_error": 0.03}
+    evaluation = {name: {"mean": 0.95} for name in ("set_success", "swap_success")}
     evaluation |= {"selectivity": {"mean": None}, "within_label_capture": {"labels": {}}}  # there is one label
     evaluation["intervention_matrix"] = {"names": ["a"], "values": [[0.8]]}
     found = default_run.targets({"test": test, "training": {"seconds": 1.0}}, evaluation)
