@@ -158,7 +158,7 @@ def exported(tmp_path_factory, tiny_folder):
     with made_once(tmp_path_factory, "exported") as (path, needed):
         made = Exported(path / "export", path / "run", path / "by_fit")
         if needed:
-            path.mkdir()
+            path.mkdir(exist_ok=True)
             train(tiny_folder, made.run, made.by_fit)
             export_run(made.run, made.folder, Options(float16=True, int8_encoder=True))
     return made
@@ -167,7 +167,7 @@ def exported(tmp_path_factory, tiny_folder):
 def train(tiny_folder, run, by_fit):
     arguments = [
         *on_tiny_folder(tiny_folder),
-        *("--model.latents-per-label", "2", "--training.epochs", "12", "--training.learning-rate", "5e-3"),
+        *("--model.latents-per-label", "2", "--training.epochs", "20", "--training.learning-rate", "3e-3"),
         *("--export.formats", "[litert]", "--export.to", str(by_fit)),
     ]
     from tf_ccvae import fit
