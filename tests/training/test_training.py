@@ -182,7 +182,7 @@ def test_fit_leaves_everything_that_it_promises_and_the_model_of_the_best_epoch(
     assert not [path for path in run.path.rglob(".*")]  # nothing half-written
     assert settings.Config.from_yaml(run.config).training.epochs == 3
     printed = capsys.readouterr().out
-    longer = "--training.epochs 750   24 steps so far"  # twice as many as the default run has, 6,000, are 750 epochs of 8
+    longer = "--training.epochs 750   24 steps so far"  # 6,000 steps, epochs of 8
     for part in ("epoch 3/3", "Top", "balanced", str(run.figures), "--resume", longer):
         assert part in printed
     state = run.state()
