@@ -7,6 +7,7 @@ not run again, results are appended to results/comparison.jsonl, and results/com
 
 import argparse
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,9 @@ def evaluate(run: run_directory.Run, arguments: argparse.Namespace) -> dict[str,
     config = settings.Config.from_yaml(run.config)
     dataset = sources.load(config.data, config.seed)
     judge = judges.cached(dataset, arguments.runs / "judge")
+    dataset = replace(
+        dataset, renderer=None
+    )  # the table has no counterfactual scores, whose pictures take long to draw
     results = suite.evaluate(Context(model, dataset, judge, seed=arguments.seed, count=arguments.generated)).results
     row: dict[str, Any] = {name: at(results, path) for name, (path, _) in COLUMNS.items()}
     row["bound"] = results["reconstruction"]["terms"]["bound"]

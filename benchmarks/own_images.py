@@ -10,6 +10,7 @@ results/own_images.jsonl, from which results/own_images.md is made.
 import argparse
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,7 @@ def measured(
 ) -> dict[str, Any]:
     """The measures of a run on the test faces: mean and interval by column, seconds and steps of its training."""
     model = run_directory.load(run.path)[1]
+    faces = replace(faces, renderer=None)  # counterfactual scores are not in the table
     results = suite.evaluate(Context(model, faces, judge, seed=arguments.seed, count=arguments.generated)).results
     row = {
         name: {key: at(results, (*path, key)) for key in ("mean", "low", "high")} for name, (path, _) in COLUMNS.items()
