@@ -34,7 +34,7 @@ class Program:
     def running(self):
         return self.process.is_alive()
 
-    def wait(self, seconds=300):
+    def wait(self, seconds=600):
         """The exit code; a signal that ended it as a negative number."""
         self.process.join(seconds)
         assert self.process.exitcode is not None, self.said()

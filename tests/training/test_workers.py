@@ -26,7 +26,7 @@ def arguments(tiny_folder):
     return [
         *("--data.name", "folder", "--data.images", str(images), "--data.labels", str(labels)),
         *("--data.image-size", "28", "--data.channels", "1", "--model.latents", "4", "--model.hidden", "8"),
-        *("--model.latents-per-label", "1", "--model.encoder-widths", "[4, 4, 4]"),
+        *("--model.latents-per-label", "1", "--model.backbone", "paper", "--model.encoder-widths", "[4, 4, 4]"),
         *("--training.batch-size", str(BATCH), "--training.schedule", "constant", "--strategy", "multi_worker"),
     ]
 
@@ -75,7 +75,7 @@ def finish(folder, workers):
 
 
 def wait_for_epochs(run, workers, folder, epochs):
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while run_directory.Run(run).state().epoch < epochs:
         assert all(worker.running() for worker in workers), said(folder)
         assert time.monotonic() < deadline
