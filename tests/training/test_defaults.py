@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tf_ccvae.data.dataset import Split
-from tf_ccvae.settings import Config
+from tf_ccvae.programs import fit
+from tf_ccvae.settings import Config, ConfigError
 from tf_ccvae.training import build
 
 
@@ -65,6 +66,12 @@ def test_the_number_of_epochs_follows_from_the_number_of_steps(examples, epochs)
 
 def test_epochs_that_are_given_are_the_ones():
     assert build.number_of_epochs(settings(training={"epochs": 5}), split(100)) == 5
+
+
+def test_a_run_that_is_continued_may_have_more_steps():
+    fit.check_unchanged(settings(), settings(training={"steps": 9000}))
+    with pytest.raises(ConfigError, match="training.batch_size: cannot change"):
+        fit.check_unchanged(settings(), settings(training={"batch_size": 9}))
 
 
 def test_a_run_from_before_there_were_backbones_has_the_networks_that_it_was_trained_with(tmp_path):

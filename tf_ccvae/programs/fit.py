@@ -38,6 +38,7 @@ MAY_CHANGE = (  # when a run is continued
     "data.path",
     "objective.label_weight",
     "training.epochs",
+    "training.steps",
     "training.learning_rate",
     "training.clip_norm",
     "training.early_stopping",
