@@ -70,7 +70,7 @@ def test_epochs_that_are_given_are_the_ones():
 
 def test_a_run_that_is_continued_may_have_more_steps():
     fit.check_unchanged(settings(), settings(training={"steps": 9000}))
-    with pytest.raises(ConfigError, match="training.batch_size: cannot change"):
+    with pytest.raises(ConfigError, match=r"training\.batch_size: cannot change"):
         fit.check_unchanged(settings(), settings(training={"batch_size": 9}))
 
 
