@@ -71,6 +71,31 @@ def test_a_program_that_meets_a_full_disk_ends_with_one_line_and_code_2(tiny_arg
     assert not list((tmp_path / "run" / "checkpoints").iterdir())
 
 
+def test_a_full_disk_under_the_curves_of_tensorboard_is_one_line_and_the_run_goes_on(
+    tiny_arguments, tmp_path, capsys, monkeypatch, small_files
+):
+    save = run_directory.Run.save_checkpoint
+
+    def with_room(run, model, state):
+        small_files(resource.RLIM_INFINITY)
+        save(run, model, state)
+        small_files(500)
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(run_directory.Run, "save_checkpoint", with_room)
+        with pytest.raises(SystemExit, match="2"):
+            fit.main([*tiny_arguments, "--run-dir", str(run), "--tracking.tensorboard", "true"])
+    small_files(resource.RLIM_INFINITY)
+    line = capsys.readouterr().err
+    assert line.startswith("error: ") and f"{run}/tensorboard/" in line and line.count("\n") == 1
+    assert "File too large" in line and f"python -m tf_ccvae.fit --resume {run}" in line
+    reached = run_directory.Run(run).state().epoch
+    assert reached >= 1
+    assert fit.main(["--resume", str(run)]) == 0
+    assert run_directory.Run(run).state().epoch == 2
+
+
 def test_an_export_onto_a_full_disk_is_one_line_and_leaves_nothing(tiny_run, tmp_path, capsys, small_files):
     small_files(20_000)
     code = exporting.main([str(tiny_run), "--to", str(tmp_path / "export"), "--formats", "saved_model"])
