@@ -4,7 +4,10 @@ import json
 
 import pytest
 
+from tests import made_up
 from tf_ccvae import evaluate, fit
+from tf_ccvae.programs.sweep_settings import check_objective
+from tf_ccvae.settings import ConfigError
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +40,30 @@ def test_evaluate_writes_the_rest_without_nan(measured):
     results = json.loads(text)
     assert "Bright" in results["set_success"]["labels"]
     assert (measured / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("objective", "possible"),
+    [
+        ("validation_accuracy_Top", False),
+        ("validation_balanced_accuracy_Top", False),
+        ("validation_accuracy_Bright", True),
+        ("validation_accuracy", True),
+        ("validation_bound", True),
+    ],
+)
+def test_a_sweep_does_not_begin_for_a_measure_that_no_validation_label_decides(objective, possible):
+    dataset = made_up.tiny()
+    dataset.validation.labels[:, dataset.labels.names.index("Top")] = -1
+    if possible:
+        check_objective(objective, dataset)
+        return
+    with pytest.raises(ConfigError, match=f"objective: {objective} is not known: no validation example has a label"):
+        check_objective(objective, dataset)
+
+
+def test_a_sweep_does_not_begin_for_accuracy_if_the_validation_split_has_no_labels():
+    dataset = made_up.tiny()
+    dataset.validation.labels[:] = -1
+    with pytest.raises(ConfigError, match="objective: validation_accuracy is not known"):
+        check_objective("validation_accuracy", dataset)

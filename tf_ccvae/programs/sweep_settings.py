@@ -4,13 +4,16 @@ import difflib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from tf_ccvae import settings
 from tf_ccvae.settings.schema import read_yaml
 from tf_ccvae.support.files import Json, JsonObject
+
+if TYPE_CHECKING:
+    from tf_ccvae.data.dataset import Dataset
 
 LEAST = ("validation_mean_absolute_error", "validation_style_divergence")  # measures of which less is better
 
@@ -117,16 +120,25 @@ def check(sweep: Sweep, file: Path, fixed: Sequence[str]) -> settings.Config:
     return base
 
 
-def check_objective(objective: str, labels: Sequence[str]) -> None:
-    """Checks that history.csv has such a column.
+def check_objective(objective: str, dataset: "Dataset") -> None:
+    """Checks that history.csv has such a column, and that the validation split has the labels that it needs.
 
     Raises:
       ConfigError: it has not.
     """
     from tf_ccvae.training.measures import MEASURES
 
+    labels = dataset.labels.names
     per_label = [f"{name}_{label}" for label in labels for name in MEASURES[-2:]]
     columns = [f"validation_{name}" for name in (*MEASURES, *per_label)]
     if objective not in columns:
         near = difflib.get_close_matches(objective, columns, n=1, cutoff=0)
         raise settings.ConfigError(f"objective: {objective} is not measured; did you mean {near[0]}?")
+    position = columns.index(objective)
+    known = dataset.validation.observed
+    if position >= len(MEASURES):
+        known = known[:, (position - len(MEASURES)) // 2]
+    if position >= len(MEASURES) - 2 and not known.any():
+        raise settings.ConfigError(
+            f"objective: {objective} is not known: no validation example has a label for it; choose another"
+        )

@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace, fixed: list[str]) -> int:
 
     tracking.check(base)
     data = LastData()
-    check_objective(sweep.objective, data.of(base).labels.names)
+    check_objective(sweep.objective, data.of(base))
     to = arguments.to or new_folder(Path("runs"), file.stem)
     remember(sweep, fixed, to)
     console = plain_console()
