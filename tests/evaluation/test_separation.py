@@ -45,6 +45,20 @@ def test_style_that_knows_a_label_is_found_out(truth):
     assert result["style_auroc"]["labels"]["b"] == pytest.approx(0.5, abs=0.05)
 
 
+def test_the_non_linear_probe_finds_what_the_linear_one_cannot_see(truth):
+    style = np.random.default_rng(3).normal(size=(2000, 2)) * (1 + 4.0 * truth[:, :1])  # the label is in the spread
+    result = separation.from_arrays(latents(truth), style, truth, LABELS)
+    assert result["style_auroc"]["labels"]["a"] == pytest.approx(0.5, abs=0.06)
+    assert result["style_auroc_nonlinear"]["labels"]["a"] > 0.85
+    assert result["style_auroc_nonlinear"]["labels"]["b"] == pytest.approx(0.5, abs=0.06)
+
+
+def test_probes_take_more_than_two_values():
+    values = np.random.default_rng(0).integers(0, 3, 600)
+    style = np.random.default_rng(1).normal(size=(600, 2)) + 6.0 * values[:, None]
+    assert separation.probe(style, values) > 0.9 and separation.probe(style, values, linear=False) > 0.98
+
+
 def test_information_of_a_gaussian_pair_is_that_of_numerical_integration():
     random = np.random.default_rng(0)
     labels = random.integers(0, 2, (4000, 1))

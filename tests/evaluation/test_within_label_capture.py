@@ -61,6 +61,13 @@ def test_style_that_holds_the_factors_is_found_out(made):
     assert abs(swapped["labels"]["a"]["mean"]) < 0.02
 
 
+def test_latents_of_other_labels_that_hold_the_factors_are_found_out(made):
+    _, _, own, _ = made
+    elsewhere = np.concatenate([np.zeros((len(own), 3)), own[:, :1]], axis=1)  # b's latent holds the kind
+    result = measured(made, {"a": (1, ("kind",))}, elsewhere)
+    assert result["others"] > 0.9 and abs(result["mean"]) < 0.1 and abs(result["style"]) < 0.1
+
+
 def test_a_label_can_be_looked_at_where_it_is_off(made):
     truth, factors, _, _ = made
     characteristic = np.concatenate([factors["kind"][:, None] * np.ones((1, 3)), truth[:, 1:]], axis=1)

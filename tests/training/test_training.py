@@ -50,24 +50,33 @@ class StopAfter(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-class Swallow(keras.callbacks.Callback):
-    """Ctrl-C where KeyboardInterrupt gets lost."""
+class CtrlC(keras.callbacks.Callback):
+    """Ctrl-C as often as `times` when an epoch begins, and what came of it there."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.times = times
+        self.raised = False
+        self.batch = None
 
     def on_epoch_begin(self, epoch, logs=None):
         try:
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(5)
+            for _ in range(self.times):
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.1)
         except KeyboardInterrupt:
-            self.lost = True
+            self.raised = True
+            raise
 
     def on_train_batch_end(self, batch, logs=None):
         self.batch = batch
 
 
-def test_ctrl_c_ends_a_training_even_where_its_exception_is_lost(configured, tiny, tmp_path):
-    swallow = Swallow()
-    found = loop.train(configured(), tiny, run_directory.create(tmp_path / "run", "tiny"), callbacks=(swallow,))
-    assert swallow.lost and found.interrupted and swallow.batch == 0
+@pytest.mark.parametrize(("times", "last_batch"), [(1, 0), (2, None)])
+def test_ctrl_c_ends_a_training_with_its_step_and_pressed_twice_at_once(configured, tiny, tmp_path, times, last_batch):
+    pressed = CtrlC(times)
+    found = loop.train(configured(), tiny, run_directory.create(tmp_path / "run", "tiny"), callbacks=(pressed,))
+    assert found.interrupted and pressed.raised == (times == 2) and pressed.batch == last_batch
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

@@ -19,6 +19,7 @@ HEADLINES = (  # where in the results, name, which way is better, what it means
     (("selectivity",), "selectivity", "lower", "change of the other labels beyond plain reconstruction"),
     (("swap_success",), "swap success", "higher", "donor's value arrived times recipient's other labels kept"),
     (("within_label_capture",), "within-label capture", "higher", "variants within a label read from its own latents"),
+    (("within_label_swap",), "within-label swap", "higher", "donor's variant seen on somebody who has the label too"),
     (
         ("counterfactual", "set_on", "inside"),
         "true set on",
@@ -85,6 +86,7 @@ def draw(evaluation: Evaluation, labels: Labels) -> dict[str, Figure]:
         series = {
             "characteristic": [x["mean"] for x in capture.values()],
             "style": [x["style"] for x in capture.values()],
+            "other labels' latents": [x["others"] for x in capture.values()],
             "label alone": [x["label_alone"] for x in capture.values()],
         }
         drawn["within_label_capture"] = figures.bars(list(capture), series, "variants within a label, read from")

@@ -15,6 +15,7 @@ from tf_ccvae.evaluation import (
     style_kept,
     swap_effect,
     within_label_capture,
+    within_label_swap,
 )
 from tf_ccvae.evaluation.context import Context
 from tf_ccvae.evaluation.pictures import Sheet
@@ -30,7 +31,7 @@ MEASURES: tuple[tuple[str, tuple[str, ...], Callable[[Context], JsonObject]], ..
     ("swaps", ("swap_success", "swap"), swap_effect.measure),
     ("where the information is", ("separation",), separation.measure),
     ("what latents hold", ("within_label_capture",), within_label_capture.measure),
-    ("what swaps carry", ("within_label_swap",), within_label_capture.measure_swaps),
+    ("what swaps carry", ("within_label_swap",), within_label_swap.measure),
     ("edits against the truth", ("counterfactual",), counterfactual.measure),
     ("generated images", ("generation",), generation.measure),
 )

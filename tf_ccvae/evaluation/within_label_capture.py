@@ -2,17 +2,14 @@
 
 Among the images on which a label is on (or off, for a label whose name says that something is absent), predictors of
 the ground-truth factors that belong to the label are cross-validated: from its characteristic latents, from the style
-latents, and from the label alone, which there is the same for all images and so can do no better than the mean or
-chance.
+latents, from the characteristic latents of all other labels, and from the label alone, which there is the same for all
+images and so can do no better than the mean or chance.
 
 A categorical factor scores (balanced accuracy - chance) / (1 - chance), chance = 1 / number of categories there; a
 continuous one R^2, at least 0 counted. Both are at most 1, higher is better, and 0 is what the label alone gives. There
 are two predictors, 15 nearest neighbours in standardised latents and a linear one (logistic or ridge regression); each
 fold is predicted by the one that scores better on the other folds, and both are reported beside. A label's capture is
 the mean over its factors.
-
-`after_swap` asks whether the donor's own variant arrives: a judge of factors looks at recipients that have the label
-themselves and were given a donor's characteristic, and its reading is scored against the donor's truth in the same way.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,11 +23,8 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tf_ccvae import interventions
 from tf_ccvae.evaluation.context import Context
 from tf_ccvae.evaluation.intervals import combine
-from tf_ccvae.evaluation.judge import Judge
-from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.support.files import JsonObject
 
 NEIGHBOURS = 15
@@ -125,12 +119,12 @@ def factor_rows(factor: np.ndarray, rows: np.ndarray, categorical: bool) -> np.n
         kept = rows[np.isin(values, kinds[counts >= FEWEST_OF_CATEGORY])]
         enough = len(np.unique(factor[kept])) >= 2
     else:
-        kept = rows[np.isfinite(values.reshape(len(values), -1)).all(1)]
+        kept = rows[np.isfinite(values).all(tuple(range(1, values.ndim)))]
         enough = True
     return kept if enough and len(kept) >= FEWEST else rows[:0]
 
 
-def _scored(truth: np.ndarray, predicted: np.ndarray, categorical: bool, seed: int) -> tuple[float, np.ndarray]:
+def scored(truth: np.ndarray, predicted: np.ndarray, categorical: bool, seed: int) -> tuple[float, np.ndarray]:
     """A score and its bootstrap draws."""
     categories = len(np.unique(truth)) if categorical else 0
     random = np.random.default_rng(seed)
@@ -139,7 +133,7 @@ def _scored(truth: np.ndarray, predicted: np.ndarray, categorical: bool, seed: i
     return score(truth, predicted, categorical), np.array(draws)
 
 
-class _Label(NamedTuple):
+class Scored(NamedTuple):
     """A label's scores by factor, and bootstrap draws of their mean."""
 
     name: str
@@ -147,10 +141,10 @@ class _Label(NamedTuple):
     draws: np.ndarray
 
 
-def _summary(labels: list[_Label], score: str, more: tuple[str, ...] = ()) -> JsonObject:
+def summary(labels: list[Scored], score: str, more: tuple[str, ...] = ()) -> JsonObject:
     """Means over factors of the score, with intervals, and of `more` without them; per label and over labels."""
 
-    def mean(label: _Label, key: str) -> float:
+    def mean(label: Scored, key: str) -> float:
         return float(np.mean([x[key] for x in label.factors.values()]))
 
     means = np.array([mean(label, score) for label in labels])
@@ -158,6 +152,7 @@ def _summary(labels: list[_Label], score: str, more: tuple[str, ...] = ()) -> Js
     result = combine(means, draws, [label.name for label in labels])
     for label in labels:
         result["labels"][label.name] |= {key: mean(label, key) for key in more} | {"factors": label.factors}
+    result |= {key: float(np.mean([mean(label, key) for label in labels])) for key in more if labels}
     return result
 
 
@@ -171,7 +166,7 @@ def from_arrays(
     columns: Mapping[str, int],
     seed: int = 0,
 ) -> JsonObject:
-    """Capture per label from characteristic latents, style latents and the label alone.
+    """Capture per label from its characteristic latents, style latents, all other labels' latents and the label alone.
 
     Args:
       characteristic: (n, characteristic latents).
@@ -184,15 +179,18 @@ def from_arrays(
       seed: of folds and bootstrap.
 
     Returns:
-      `mean`, `low`, `high` and `labels` of the characteristic latents' capture; each label also has `style` and
-      `label_alone`, and its `factors` with the number of `examples`, these three scores (`characteristic`, `style`,
-      `label_alone`) and those of each predictor (`characteristic_neighbours`, `characteristic_linear`, ...).
+      `mean`, `low`, `high` and `labels` of the characteristic latents' capture; each label also has `style`,
+      `others` and `label_alone`, and its `factors` with the number of `examples`, these scores and `characteristic`,
+      and those of each predictor (`characteristic_neighbours`, `characteristic_linear`, ...). Beside `mean`, `style`
+      and `others` are means over labels.
     """
     labels = []
     for name, (value, belonging) in label_factors.items():
         rows = np.flatnonzero(truth[:, columns[name]] == value)
         nothing = np.zeros((len(truth), 0))
-        sources = {"characteristic": characteristic[:, slices[name]], "style": style, "label_alone": nothing}
+        own = np.isin(np.arange(characteristic.shape[1]), np.r_[slices[name]])
+        sources = {"characteristic": characteristic[:, own], "style": style, "others": characteristic[:, ~own]}
+        sources["label_alone"] = nothing
         entries: JsonObject = {}
         sampled, draws = [], {}
         for factor in belonging:
@@ -207,75 +205,22 @@ def from_arrays(
             for source, latents in sources.items():
                 guesses = [predictions(latents[kept], target, categorical, linear, fold) for linear in (False, True)]
                 guess = better(target, guesses, categorical, fold)
-                entry[source], draws[source] = _scored(target, guess, categorical, seed)
+                entry[source], draws[source] = scored(target, guess, categorical, seed)
                 for predictor, one in zip(PREDICTORS, guesses, strict=True):
                     if source != "label_alone":
                         entry[f"{source}_{predictor}"] = score(target, one, categorical)
             sampled.append(draws["characteristic"])
             entries[factor] = entry
         if entries:
-            labels.append(_Label(name, entries, np.mean(sampled, axis=0)))
-    return _summary(labels, "characteristic", ("style", "label_alone"))
+            labels.append(Scored(name, entries, np.mean(sampled, axis=0)))
+    return summary(labels, "characteristic", ("style", "others", "label_alone"))
 
 
-def after_swap(
-    model: LabelledVAE,
-    latents: np.ndarray,
-    judge: Judge,
-    truth: np.ndarray,
-    factors: Mapping[str, np.ndarray],
-    label_factors: Mapping[str, tuple[int, Sequence[str]]],
-    seed: int = 0,
-) -> JsonObject:
-    """Whether the donor's own variant arrives, among pairs that both have the label.
-
-    Returns:
-      `mean`, `low`, `high` and `labels`; each label has `factors` with the score against the donor's truth (`donor`),
-      the score of the same reading against the recipient's truth (`recipient`), and, as the judge's ceiling, the score
-      of its reading of the donor's reconstruction (`reconstruction`).
-    """
-    random = np.random.default_rng(seed)
-    labels = []
-    for index, name in enumerate(model.labels.names):
-        if name not in label_factors:
-            continue
-        value, belonging = label_factors[name]
-        rows = np.flatnonzero(truth[:, index] == value)
-        if len(rows) < FEWEST:
-            continue
-        donors = random.permutation(rows)
-        mask = np.arange(len(model.labels)) == index
-        swapped = interventions.decode(model, interventions.swap_values(model, latents[rows], latents[donors], mask))
-        rebuilt = interventions.decode(model, latents[donors])
-        entries, sampled = {}, []
-        for factor in belonging:
-            values = np.asarray(factors[factor])
-            categorical = np.issubdtype(values.dtype, np.integer)
-            kept = factor_rows(values, donors, categorical)
-            if not len(kept):
-                continue
-            there = np.isin(donors, kept)
-            seen, ceiling = (judge.factor(pictures[there], factor) for pictures in (swapped, rebuilt))
-            entry: JsonObject = {}
-            for key, reading, of in (
-                ("donor", seen, donors),
-                ("recipient", seen, rows),
-                ("reconstruction", ceiling, donors),
-            ):
-                target = values[of[there]]
-                if categorical:
-                    present = np.unique(values[kept])
-                    reading = present[reading[:, present].argmax(1)]
-                else:
-                    target = target.reshape(len(target), -1).astype(np.float64)
-                rated = np.isin(target, np.unique(values[kept])) if categorical else np.isfinite(target).all(1)
-                entry[key], entry_draws = _scored(target[rated], reading[rated], categorical, seed)
-                if key == "donor":
-                    sampled.append(entry_draws)
-            entries[factor] = entry
-        if entries:
-            labels.append(_Label(name, entries, np.mean(sampled, axis=0)))
-    return _summary(labels, "donor")
+def measurable(result: JsonObject, context: Context) -> JsonObject:
+    """The result; ValueError if there are factors, and too few examples for each."""
+    if context.label_factors and not result["labels"]:
+        raise ValueError(f"no label has a factor that is known of {FEWEST} examples with it")
+    return result
 
 
 def measure(context: Context) -> JsonObject:
@@ -290,10 +235,4 @@ def measure(context: Context) -> JsonObject:
         {name: i for i, name in enumerate(context.labels.names)},
         context.seed,
     )
-    return {"within_label_capture": result}
-
-
-def measure_swaps(context: Context) -> JsonObject:
-    """Whether the donor's variant arrives, as `within_label_swap`."""
-    arrays = (context.latents, context.judge, context.truth, context.part.factors, context.label_factors)
-    return {"within_label_swap": after_swap(context.model, *arrays, context.seed)}
+    return {"within_label_capture": measurable(result, context)}

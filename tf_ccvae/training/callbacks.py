@@ -91,10 +91,10 @@ class Unmeasured(keras.callbacks.CallbackList):
 
 
 class Interruption(keras.callbacks.Callback):
-    """Ends a training with the step during which Ctrl-C was pressed, if nothing else has ended it before.
+    """Ends a training with the step during which Ctrl-C was pressed; pressed once more, it ends at once.
 
-    Python raises KeyboardInterrupt wherever it is at that moment, and drops it where it happens to be in a finalizer or
-    in a function that C++ has called.
+    Python raises KeyboardInterrupt wherever it is at that moment: where it is lost, in a finalizer or a function that
+    C++ has called, or where TensorFlow does not survive it.
     """
 
     def __init__(self) -> None:
@@ -110,8 +110,9 @@ class Interruption(keras.callbacks.Callback):
             return
 
         def note(number: int, frame: FrameType | None) -> None:
+            if self.interrupted:
+                signal.default_int_handler(number, frame)
             self.interrupted = True
-            signal.default_int_handler(number, frame)
 
         signal.signal(signal.SIGINT, note)
         try:
@@ -122,3 +123,6 @@ class Interruption(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         if self.interrupted:
             raise KeyboardInterrupt
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.on_train_batch_end(batch, logs)
