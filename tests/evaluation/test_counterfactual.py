@@ -14,7 +14,7 @@ from tf_ccvae.data.avatars_drawing import draw_all
 from tf_ccvae.data.avatars_labels import LABEL_FACTORS, LABELS, describe, faces_of, labels_of
 from tf_ccvae.data.avatars_redrawing import AvatarsRedrawing
 from tf_ccvae.data.dataset import Dataset, Split
-from tf_ccvae.evaluation import counterfactual, report, suite
+from tf_ccvae.evaluation import counterfactual, pictures, report, suite
 from tf_ccvae.evaluation.context import Context
 
 SIZE = 24
@@ -45,6 +45,15 @@ class MadeUp:
     def decode(self, latents):
         pictures = np.asarray(latents).reshape(-1, *self.image_shape) * np.float32(self.light)
         return SimpleNamespace(mean=lambda: pictures)
+
+    def characteristic(self, latents):
+        return np.zeros((len(latents), self.labels.characteristic), np.float32)
+
+    def characteristic_scale(self, index):
+        return np.ones((self.labels.items[index].values, self.labels.items[index].latents), np.float32)
+
+    def with_characteristic(self, latents, _):
+        return latents
 
     def rows(self, latents):
         return np.array([self.known[np.uint8(np.rint(x * 255)).tobytes()] for x in latents])
@@ -124,6 +133,18 @@ def test_a_model_that_does_nothing_scores_zero_inside_and_spoils_nothing_outside
         assert all(score["mean"] == pytest.approx(1) for score in found["outside"]["labels"].values())
 
 
+def test_the_sheet_of_swaps_shows_recipient_donor_swap_and_truth(dataset):
+    context = Context(MadeUp(dataset, lambda pictures: pictures, light=1), dataset, None)
+    sheet = pictures.swaps(context)
+    assert set(sheet.rows) == set(dataset.labels.names) and sheet.images.shape[1] == len(sheet.columns) == 8
+    known = {np.float32(image / np.float32(255)).tobytes() for image in dataset.test.images}
+    for recipient, donor, swap, truth in sheet.images[:, :4]:
+        assert {recipient.tobytes(), donor.tobytes()} <= known and not np.array_equal(recipient, truth)
+        np.testing.assert_allclose(swap, truth, atol=1e-6)
+    plain = Dataset("plain", dataset.labels, dataset.train, dataset.validation, dataset.test)
+    assert pictures.swaps(Context(MadeUp(dataset, None), plain, None)) is None
+
+
 def test_what_an_edit_spoils_elsewhere_counts_outside_and_not_inside(dataset):
     def spoil(pictures):
         pictures = pictures.reshape(-1, SIZE, SIZE, 3).copy()
@@ -197,7 +218,7 @@ def test_the_report_has_a_row_for_each_label_with_both_scores_of_each_kind_of_ed
     table = text[text.index("<h2>Edits against the truth</h2>") :]
     first = table[table.index(f"<td>{name}</td>") :]
     cells = re.findall(r"<td>([^<]*)</td>", first[: first.index("</tr>")])
-    assert cells[1].startswith("1.00 (") and cells[3].startswith("1.00 (") and cells[4].startswith("- (")
+    assert all(cells[k].startswith("1.00 (") for k in (1, 3, 4)) and cells[5].startswith("- (")
     del results["counterfactual"]
     report.write(suite.Evaluation(results, {}), dataset.labels, "made-up", tmp_path, tmp_path / "report.html")
     assert "Edits against the truth" not in (tmp_path / "report.html").read_text()

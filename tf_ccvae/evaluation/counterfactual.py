@@ -1,11 +1,12 @@
 """Edits against the truth: pictures that were drawn again with one label changed, which is what an edit should make.
 
-Only for data sets that can draw their examples again (`Dataset.renderer`). Four kinds of edits:
+Only for data sets that can draw their examples again (`Dataset.renderer`). Five kinds of edits:
 
 set_on: a binary label set from 0 to 1, a categorical one to another class. The truth is the same face with each variant
   of the label; the one that is nearest to the edited picture counts.
 set_off: a binary label set from 1 to 0. The truth is the same face without it. Where something was covered (hair by a
   hat), the nearest of several ways that it may look counts.
+traverse: the end of a traversal from the label's own value to another one; the truth is that of setting it.
 swap: a label carried over from a donor that has another value of it. The truth is the recipient drawn with the donor's
   value and variant: its glasses, its hat and the hat's colour.
 swap_within: the same from a donor that also has the label, but another variant of it.
@@ -45,14 +46,14 @@ EXAMPLES = 40
 THRESHOLD = 8 / 255  # of a change that counts as one
 SMALLEST = 0.1  # part of the error of leaving a face alone by which its true reconstruction has to be better
 DRAWS = 8  # of donors, until one has a variant that can be carried over
-KINDS = ("set_on", "set_off", "swap", "swap_within")
+KINDS = ("set_on", "set_off", "traverse", "swap", "swap_within")
 
 
 class Edit(NamedTuple):
     """One kind of edit of one label, of n examples.
 
     Args:
-      kind: one of `KINDS`.
+      kind: one of `KINDS` but traverse, which is measured beside settings.
       label: its position.
       rows: of the examples, integer (n,).
       values: that the label is set to, integer (n,); of swaps, those of the donors.
@@ -124,6 +125,17 @@ def _permuted(among: np.ndarray, count: int, seed: int) -> np.ndarray:
     return donors
 
 
+def first_swaps(context: Context, renderer: Renderer) -> dict[tuple[int, str], Edit]:
+    """By label and kind (swap or swap_within) the first one that can be drawn, of one example and with one truth."""
+    found: dict[tuple[int, str], Edit] = {}
+    for edit in plan(context, renderer):
+        if edit.donors is not None and (edit.label, edit.kind) not in found:
+            truth = Redrawn(edit.truth.of[:1], {name: values[:1] for name, values in edit.truth.factors.items()})
+            one = edit._replace(rows=edit.rows[:1], values=edit.values[:1], donors=edit.donors[:1], truth=truth)
+            found[edit.label, edit.kind] = one
+    return found
+
+
 def _swaps(
     context: Context, renderer: Renderer, kind: str, index: int, rows: np.ndarray, draws: Iterator[np.ndarray]
 ) -> Iterator[Edit]:
@@ -152,6 +164,19 @@ def edited_pictures(context: Context, edit: Edit) -> np.ndarray:
         values = np.where(mask, edit.values[:, None], MISSING)
         changed = interventions.set_values(context.model, latents, values, mask)
     return interventions.decode(context.model, changed)
+
+
+def traversal_ends(context: Context, edit: Edit) -> np.ndarray:
+    """The last pictures of traversals from the examples' own values to that of a setting, as `edited_pictures`."""
+    own = context.truth[edit.rows, edit.label]
+    name = context.labels.names[edit.label]
+    result = np.empty((len(edit.rows), *context.model.image_shape), np.float32)
+    for start in np.unique(own):
+        rows = np.flatnonzero(own == start)
+        images = context.images[edit.rows[rows]]
+        ends = interventions.traverse(context.model, images, name, int(start), int(edit.values[0]), steps=2)
+        result[rows] = ends[:, 1]
+    return result
 
 
 def nearest(edited: np.ndarray, pictures: np.ndarray, of: np.ndarray) -> np.ndarray:
@@ -227,17 +252,20 @@ def scores(context: Context, renderer: Renderer, edits: list[Edit]) -> JsonObjec
     sums = {kind: {name: np.zeros(shape) for name in Errors._fields} for kind in KINDS}
     counts = {kind: np.zeros(shape) for kind in KINDS}
     for edit, pictures in zip(edits, drawn(renderer, edits), strict=True):
-        edited = edited_pictures(context, edit)
-        chosen = nearest(edited, pictures, edit.truth.of)
-        which = edit.truth.of[chosen]
-        rows, truth = edit.rows[which], pictures[chosen]
-        original = context.images[rows] / np.float32(255)
-        rebuilt = interventions.reconstruct(context.model, truth)
-        found = errors(edited[which], original, truth / np.float32(255), context.rebuilt[rows], rebuilt)
-        there = np.isfinite(found.edited)
-        for name, values in found._asdict().items():
-            np.add.at(sums[edit.kind][name][:, edit.label], rows[there], values[there])
-        np.add.at(counts[edit.kind][:, edit.label], rows[there], 1)
+        made = {edit.kind: edited_pictures(context, edit)}
+        if edit.donors is None:
+            made["traverse"] = traversal_ends(context, edit)
+        for kind, edited in made.items():
+            chosen = nearest(edited, pictures, edit.truth.of)
+            which = edit.truth.of[chosen]
+            rows, truth = edit.rows[which], pictures[chosen]
+            original = context.images[rows] / np.float32(255)
+            rebuilt = interventions.reconstruct(context.model, truth)
+            found = errors(edited[which], original, truth / np.float32(255), context.rebuilt[rows], rebuilt)
+            there = np.isfinite(found.edited)
+            for name, values in found._asdict().items():
+                np.add.at(sums[kind][name][:, edit.label], rows[there], values[there])
+            np.add.at(counts[kind][:, edit.label], rows[there], 1)
     return {kind: from_errors(context.labels, sums[kind], counts[kind], context.seed) for kind in KINDS}
 
 

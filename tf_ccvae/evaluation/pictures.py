@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_ccvae import interventions
+from tf_ccvae.evaluation import counterfactual
 from tf_ccvae.evaluation.context import Context
 from tf_ccvae.labels import MISSING
 
@@ -30,7 +31,8 @@ def of(context: Context) -> dict[str, Sheet]:
     fits = len(images) >= 2 * ACROSS
     samples = images[: 2 * ACROSS].reshape(2, ACROSS, *context.model.image_shape) if fits else images[None]
     sheets = {"reconstructions": Sheet(pairs, ("image", "reconstruction")), "samples": Sheet(samples)}
-    for name, sheet in (("edits", edits(context)), ("variations", variations(context))):
+    made = (("edits", edits(context)), ("swaps", swaps(context)), ("variations", variations(context)))
+    for name, sheet in made:
         if sheet is not None:
             sheets[name] = sheet
     return sheets
@@ -55,6 +57,36 @@ def edits(context: Context) -> Sheet | None:
         names.append(label.name if binary else f"{label.name}: {', '.join(label.value_names[v] for v in shown)}")
     columns = ("off", "on") if binary else ("",) * most
     return Sheet(np.stack(rows), tuple(names), ("image", "rebuilt", *columns)) if rows else None
+
+
+def swaps(context: Context) -> Sheet | None:
+    """For each label recipient, donor, the swap and its truth: from a donor with another value, and with the same."""
+    renderer = context.dataset.renderer
+    if renderer is None:
+        return None
+    edits = counterfactual.first_swaps(context, renderer)
+    pictures = dict(zip(edits, counterfactual.drawn(renderer, list(edits.values())), strict=True))
+    rows, names = [], []
+    for i, label in enumerate(context.labels):
+        row = [np.ones(context.model.image_shape, np.float32)] * 8
+        for place, kind in enumerate(("swap", "swap_within")):
+            if (i, kind) in edits:
+                edit = edits[i, kind]
+                recipient, donor, truth = (
+                    image.astype(np.float32) / 255
+                    for image in (context.images[edit.rows[0]], context.images[edit.donors[0]], pictures[i, kind][0])
+                )
+                row[4 * place : 4 * place + 4] = [
+                    recipient,
+                    donor,
+                    counterfactual.edited_pictures(context, edit)[0],
+                    truth,
+                ]
+        if (i, "swap") in edits or (i, "swap_within") in edits:
+            rows.append(np.stack(row))
+            names.append(label.name)
+    columns = ("recipient", "donor", "swap", "truth", "both have it", "donor", "swap", "truth")
+    return Sheet(np.stack(rows), tuple(names), columns) if rows else None
 
 
 def variations(context: Context) -> Sheet | None:

@@ -32,6 +32,7 @@ HEADLINES = (  # where in the results, name, which way is better, what it means
 COUNTERFACTUAL = {  # kinds of edits as the table of the report names them
     "set_on": "set on",
     "set_off": "set off",
+    "traverse": "traversal's end",
     "swap": "swap",
     "swap_within": "swap, both have the label",
 }
