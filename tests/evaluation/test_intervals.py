@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tf_ccvae.evaluation.intervals import label_means, resampled
+from tf_ccvae.evaluation.intervals import label_means, mean_over, resampled
 
 
 def test_interval_of_a_mean_is_that_of_the_normal_approximation():
@@ -48,3 +48,10 @@ def test_resampled_takes_rows():
     assert result["mean"] == np.median(values)
     assert result["low"] < result["mean"] < result["high"]
     assert result["high"] - result["low"] == pytest.approx(2 * 1.96 * 1.2533 / 20, rel=0.4)  # of a normal median
+
+
+def test_the_mean_over_some_labels_leaves_out_those_that_were_not_measured():
+    result = label_means(np.array([[0.2, 0.6, 0.9]]), np.array([[1, 1, 0]]), ("a", "b", "c"))
+    assert mean_over(result, ("b", "c")) == pytest.approx(0.6)
+    assert mean_over(result, ("a", "b")) == pytest.approx(0.4)
+    assert mean_over(result, ("c",)) is None

@@ -56,6 +56,34 @@ def test_what_it_returns_has_the_right_shapes_and_is_the_same_for_bytes_and_floa
     assert judge.factor(images, "shade").shape == (7, 1)
 
 
+def test_it_reads_images_that_are_shifted_and_noisy_as_it_reads_them_clean(judge, data):
+    random = np.random.default_rng(0)
+    moved, _ = judges.shifted(data.test.images, random)
+    noisy = moved / np.float32(255) + random.normal(0, judges.NOISE, moved.shape).astype(np.float32)
+    assert (judge.values(noisy) == judge.values(data.test.images)).mean() > 0.95
+
+
+def test_half_of_the_images_are_shifted_by_a_few_pixels_and_their_edges_repeat():
+    image = np.arange(64 * 64, dtype=np.int32).reshape(1, 64, 64, 1)
+    made, moved = judges.shifted(np.repeat(image, 400, axis=0), np.random.default_rng(0))
+    assert moved.mean() == pytest.approx(0.5, abs=0.1)
+    np.testing.assert_array_equal(made[~moved], np.repeat(image, (~moved).sum(), axis=0))
+    steps = np.stack([made[:, 10, 10, 0] // 64 - 10, made[:, 10, 10, 0] % 64 - 10], axis=1)
+    assert set(np.unique(steps)) == {-2, -1, 0, 1, 2}
+    down, right = steps[moved][0]
+    first = made[moved][0, ..., 0]
+    np.testing.assert_array_equal(first[5:50, 5:50], image[0, 5 + down : 50 + down, 5 + right : 50 + right, 0])
+    corner = image[0, max(down, 0), max(right, 0), 0]
+    assert first[0, 0] == corner
+
+
+def test_a_judge_that_was_trained_otherwise_is_trained_again(judge, data, tmp_path, monkeypatch):
+    older = judges.Judge(judge.network, judge.labels, judge.factors, {"accuracy": 1.0})
+    judges.save(older, tmp_path)
+    monkeypatch.setattr(judges, "train", lambda *_: judge)
+    assert judges.cached(data, tmp_path) is judge
+
+
 def test_a_saved_judge_says_the_same_and_is_not_trained_again(judge, data, tmp_path, monkeypatch):
     judges.save(judge, tmp_path)
     monkeypatch.setattr(judges, "train", lambda *_: pytest.fail("trained again"))

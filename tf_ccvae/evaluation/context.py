@@ -10,11 +10,12 @@ from tf_ccvae import interventions
 from tf_ccvae.data.dataset import Dataset, Split
 from tf_ccvae.evaluation.judge import Judge
 from tf_ccvae.interventions import Generated, values_by_name
-from tf_ccvae.labels import Labels
+from tf_ccvae.labels import MISSING, Labels
 from tf_ccvae.models.labelled_vae import LabelledVAE
 
 GENERATED = 2000  # images for Fréchet distances
 BATCH = 250  # images that go through the model at once
+READ_WELL = 0.9
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,14 @@ class Context:
     def seen(self) -> np.ndarray:
         """The judge's probabilities for the images, float32 (n, labels, values)."""
         return self.judge.probabilities(self.images)
+
+    @functools.cached_property
+    def read_well(self) -> tuple[str, ...]:
+        """The labels that the judge reads right on at least `READ_WELL` of the images of which they are known."""
+        known = self.truth != MISSING
+        right = (self.seen.argmax(-1) == self.truth) & known
+        shares = right.sum(0) / np.maximum(known.sum(0), 1)
+        return tuple(name for name, share in zip(self.labels.names, shares, strict=True) if share >= READ_WELL)
 
     @functools.cached_property
     def seen_rebuilt(self) -> np.ndarray:

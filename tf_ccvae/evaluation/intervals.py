@@ -59,6 +59,12 @@ def label_ratios(
     return combine(ratios[0], ratios[1:], names)
 
 
+def mean_over(result: JsonObject, names: Sequence[str]) -> float | None:
+    """The mean of a result of `label_means` over some of its labels; None if it has none of them."""
+    means = [result["labels"][name]["mean"] for name in names if name in result["labels"]]
+    return float(np.mean(means)) if means else None
+
+
 def combine(means: np.ndarray, draws: np.ndarray, names: Sequence[str]) -> JsonObject:
     """Means (labels,) and their bootstrap draws (draws, labels) as a result; labels without a mean are left out."""
     there = np.flatnonzero(np.isfinite(means))

@@ -55,7 +55,7 @@ def evaluate(context: Context, report: Callable[[str], None] = lambda what: None
         "split": context.split,
         "examples": len(context.part),
         "seed": context.seed,
-        "judge": context.judge.about,
+        "judge": {**context.judge.about, "read_well": list(context.read_well)},
     }
     failed: dict[str, str] = {}
     for name, keys, measure in MEASURES:

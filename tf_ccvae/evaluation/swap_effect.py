@@ -13,7 +13,7 @@ import numpy as np
 
 from tf_ccvae import interventions
 from tf_ccvae.evaluation.context import Context
-from tf_ccvae.evaluation.intervals import label_means
+from tf_ccvae.evaluation.intervals import label_means, mean_over
 from tf_ccvae.evaluation.judge import Judge
 from tf_ccvae.labels import MISSING, Labels
 from tf_ccvae.models.labelled_vae import LabelledVAE
@@ -85,4 +85,6 @@ def measure(context: Context) -> JsonObject:
     donors = choose_donors(context.truth, context.seed)
     seen = swapped_values(context.model, context.latents, donors, context.judge)
     swaps = from_arrays(context.labels, context.truth, donors, seen, context.incompatible, context.seed)
-    return {"swap_success": swaps.pop("swap_success"), "swap": swaps}
+    success = swaps.pop("swap_success")
+    success["read_well"] = mean_over(success, context.read_well)  # labels that the judge reads on real images
+    return {"swap_success": success, "swap": swaps}
