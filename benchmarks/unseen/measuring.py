@@ -25,8 +25,15 @@ COLUMNS = {  # name in the table: where in the evaluation, digits
     "error": (("reconstruction", "mean_absolute_error"), 4),
     "accuracy": (("classification", "exact", "accuracy"), 3),
     "set success": (("set_success",), 3),
+    "of labels read well": (("set_success", "read_well"), 3),
     "swap success": (("swap_success",), 3),
+    "true set on": (("counterfactual", "set_on", "inside"), 3),
+    "true set off": (("counterfactual", "set_off", "inside"), 3),
+    "true swap": (("counterfactual", "swap", "inside"), 3),
     "capture": (("within_label_capture",), 3),
+    "within-label swap": (("within_label_swap",), 3),
+    "style AUROC": (("separation", "style_auroc", "mean"), 3),
+    "non-linear": (("separation", "style_auroc_nonlinear", "mean"), 3),
     "Fréchet": (("generation", "frechet"), 1),
 }
 Picture = tuple[np.ndarray, np.ndarray]  # reconstructions and edits, each (pictures, height, width, channels) in [0, 1]
