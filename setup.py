@@ -6,6 +6,7 @@ accordingly when it is copied. An editable installation (`pip install -e .`) lea
 """
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -28,6 +29,8 @@ class Build(build_py):
                 "the page of `explore` is not built and will be missing; before this: "
                 "cd serving/explorer && npm ci --ignore-scripts && npm run build"
             )
+        if not EDITABLE:  # what an earlier build has left there would come into the wheel, such as an older page
+            shutil.rmtree(self.build_lib, ignore_errors=True)
         super().run()
 
     def build_module(self, module, module_file, package):  # type: ignore[no-untyped-def]

@@ -122,6 +122,8 @@ def asked(settings: list[str], labels: list[dict]) -> tuple[np.ndarray, np.ndarr
         if name not in names:
             raise Mistake(f"{setting}: write LABEL=VALUE with a label of {', '.join(names)}")
         index = names.index(name)
+        if mask[0, index]:
+            raise Mistake(f"{setting}: {name} is given twice")
         values[0, index], mask[0, index] = value_of(value, labels[index]), True
     return values, mask
 

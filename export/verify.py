@@ -3,7 +3,8 @@
 `python -m export verify DIR` repeats it later and elsewhere: reference.npz holds what went into Keras and came out, so
 that numpy and onnxruntime are enough. Nothing here imports TensorFlow unless a SavedModel or LiteRT file is checked.
 
-Errors are the largest |value - reference| / max(1, |reference|) of an output.
+An error is the largest |value - reference| / scale of an output, where the scale of each number of a row is its largest
+|reference| among all images, and at least 1: float32 rounds the large terms of a sum, also where they cancel to little.
 """
 
 from pathlib import Path
@@ -110,16 +111,18 @@ def measure(run: Runner, inputs: Arrays, outputs: Arrays) -> dict[str, dict[str,
         results = run({name: rows[:size] for name, rows in inputs.items()})
         if set(results) != set(outputs):
             raise CheckError(f"outputs are {', '.join(results)} instead of {', '.join(outputs)}")
-        errors[str(size)] = {name: _error(name, results[name], rows[:size]) for name, rows in outputs.items()}
+        errors[str(size)] = {name: _error(name, results[name], rows, size) for name, rows in outputs.items()}
     return errors
 
 
-def _error(name: str, result: np.ndarray, reference: np.ndarray) -> float:
+def _error(name: str, result: np.ndarray, rows: np.ndarray, size: int) -> float:
+    """Error, as the module's docstring defines it, of a result for the first `size` of the rows."""
+    reference, scale = rows[:size], np.max(np.abs(rows), axis=0, initial=1.0)
     if result.shape != reference.shape or result.dtype != reference.dtype:
         raise CheckError(f"{name} is {result.dtype} {result.shape} instead of {reference.dtype} {reference.shape}")
     if not np.isfinite(result).all():
         raise CheckError(f"{name} holds numbers that are not finite")
-    return float(np.max(np.abs(result - reference) / np.maximum(1, np.abs(reference)), initial=0.0))
+    return float(np.max(np.abs(result - reference) / scale, initial=0.0))
 
 
 def agreement(run: Runner, inputs: Arrays, outputs: Arrays) -> float:

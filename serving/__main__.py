@@ -17,6 +17,7 @@ Numbers are printed as JSON, one line per image; pictures go to --out as PNG.
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from serving.client import CCVAEClient
+
+LABEL = re.compile("[A-Za-z0-9_.-]+")  # of versions: what stands in an address as it is
 
 
 def parser() -> Parser:
@@ -92,7 +95,7 @@ def parser() -> Parser:
 def label_of(text: str) -> tuple[str, int]:
     """`stable=3` as a pair."""
     name, _, version = text.partition("=")
-    if not name or not version.isdigit():
+    if not LABEL.fullmatch(name) or not version.isdecimal():
         raise argparse.ArgumentTypeError(f"must be such as stable=3, got {text!r}")
     return name, int(version)
 
@@ -237,6 +240,8 @@ def settings_of(pairs: Sequence[str]) -> dict[str | int, str | int]:
         name, equals, value = pair.rpartition("=")
         if not equals or not name or not value:
             raise BadInput(f"--label: must be such as Smiling=1, got {pair!r}")
+        if name in result:
+            raise BadInput(f"--label: {name} is given twice")
         result[name] = value
     return result
 

@@ -250,7 +250,10 @@ class CCVAEClient:
     def _mask(self, signature: str, labels: Sequence[str | int], count: int) -> np.ndarray:
         mask = np.zeros(self._specification(signature).inputs["mask"][1][1], bool)
         for label in labels:
-            mask[self._index(label, len(mask))] = True
+            index = self._index(label, len(mask))
+            if mask[index]:
+                raise BadInput(f"{label}: is asked for twice; name each label once")
+            mask[index] = True
         return np.tile(mask, (count, 1))
 
     def _index(self, label: str | int, count: int) -> int:

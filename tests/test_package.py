@@ -19,6 +19,11 @@ NOT_SOURCES = shutil.ignore_patterns(
     ".hypothesis",
     *(".git", ".venv*", ".*_cache", "__pycache__", "*.egg-info", "build", "dist", "node_modules", "runs", "photos"),
 )
+MADE_BY_EXAMPLES = (  # by npm, make, and the build of the page
+    *("examples/onnx_node/node_modules/pngjs/package.json", "examples/saved_model_c/build/ccvae"),
+    *("serving/explorer/node_modules/vite/package.json", "serving/explorer/node_modules/.vite/results.json"),
+)
+MADE_BY_A_BUILD_BEFORE = ("build/lib/tf_ccvae/renamed.py", "build/lib/tf_ccvae/serving/explorer/dist/assets/older.js")
 BUILD = "import sys; from setuptools import build_meta; build_meta.build_{}(sys.argv[1])"
 PROGRAMS = """
 import sys
@@ -52,6 +57,12 @@ class Built(NamedTuple):
         return done.stdout
 
 
+def make(root, names):
+    for path in (root / name for name in names):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
 def build(what, sources, to):
     done = subprocess.run(
         [sys.executable, "-c", BUILD.format(what), str(to)], cwd=sources, capture_output=True, text=True
@@ -69,13 +80,16 @@ def built(tmp_path_factory):
     with made_once(tmp_path_factory, "package") as (place, needed):
         if needed:
             copied = shutil.copytree(ROOT, place / "repository", ignore=NOT_SOURCES)
+            make(copied, MADE_BY_EXAMPLES)
             build("sdist", copied, place / "dist")
             (archive,) = (place / "dist").glob("*.tar.gz")
             with tarfile.open(archive) as opened:
                 opened.extractall(place / "unpacked", filter="data")
         (sources,) = (place / "unpacked").iterdir()
         if needed:
-            build("wheel", shutil.copytree(sources, place / "for_the_wheel"), place / "dist")
+            for_the_wheel = shutil.copytree(sources, place / "for_the_wheel")
+            make(for_the_wheel, MADE_BY_A_BUILD_BEFORE)
+            build("wheel", for_the_wheel, place / "dist")
             install(*(place / "dist").glob("*.whl"), place / "installed")
         (wheel,) = (place / "dist").glob("*.whl")
     return Built(sources, wheel, place / "installed")
@@ -88,8 +102,17 @@ def files(folder):
 def test_the_sdist_holds_every_file_of_the_repository(built):
     there = files(built.sources)
     repository = {x for x in files(built.sources.parents[1] / "repository") if "__pycache__" not in x}  # of the build
-    assert repository - there - {".git"} <= {"setup.cfg"}
+    assert repository - there - {".git", *MADE_BY_EXAMPLES} <= {"setup.cfg"}
     assert {"tests/conftest.py", "configs/avatars.yaml", "docs/data.md", "examples/onnx_python.py"} <= there
+
+
+def test_the_sdist_holds_nothing_that_examples_and_builds_have_made(built):
+    assert not files(built.sources) & set(MADE_BY_EXAMPLES)
+
+
+def test_the_wheel_holds_nothing_of_a_build_before(built):
+    names = zipfile.ZipFile(built.wheel).namelist()
+    assert not [x for x in names if x.endswith(("renamed.py", "older.js"))]
 
 
 def test_the_wheel_has_one_name_at_its_top_and_no_tests(built):

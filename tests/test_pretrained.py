@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from export.options import Options
+from export.run import export_run
 from export.uses import Uses, as_float32
 from serving import images
 from tests.turned import picture_file
@@ -46,6 +48,11 @@ def test_what_it_sets_is_read_back_from_the_picture(model, faces):
             edited = interventions.set_values(model, latents, np.where(asked, value, 0), asked)
             again = interventions.encode(model, interventions.decode(model, edited))
             assert np.mean(np.asarray(model.values_of(again))[:, asked] == value) > 0.9, (name, value)
+
+
+def test_it_is_exported_for_litert_whose_sums_are_rounded_most(faces, tmp_path):
+    manifest = export_run(RUN, tmp_path / "exported", Options(("litert",)), np.asarray(faces.images[:64]))
+    assert [x["path"] for x in manifest["artefacts"]] == ["litert/encoder.tflite", "litert/decoder.tflite"]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])

@@ -28,6 +28,7 @@ export function asked(settings, labels) {
     const at = setting.lastIndexOf("=");
     const index = at < 0 ? -1 : labels.findIndex((label) => label.name === setting.slice(0, at));
     if (index < 0) throw new Mistake(`${setting}: write LABEL=VALUE with a label of ${labels.map((x) => x.name).join(", ")}`);
+    if (mask[index]) throw new Mistake(`${setting}: ${labels[index].name} is given twice`);
     values[index] = indexOfValue(setting.slice(at + 1), labels[index]);
     mask[index] = 1;
   }

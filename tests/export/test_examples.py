@@ -61,6 +61,7 @@ def test_python_example_runs_without_tensorflow(exported, model, picture, tmp_pa
 
 MISTAKES = [
     (["{picture}", "{to}", "Top=5"], "Top=5: no such value; there are off, on"),
+    (["{picture}", "{to}", "Top=on", "Bright=on", "Top=off"], "Top=off: Top is given twice"),
     (["{picture}", "{to}", "Tap=on"], "Tap=on: write LABEL=VALUE with a label of Top, Bright"),
     (["{picture}", "{to}", "Top"], "Top: write LABEL=VALUE with a label of Top, Bright"),
     (["{to}", "{to}", "Top=1"], "edited.png: "),

@@ -128,18 +128,28 @@ def test_images_of_another_shape_or_range_are_refused(exported, tmp_path, capsys
 
 
 def test_errors_names_shapes_and_infinities_are_measured():
-    inputs = {"x": np.arange(64, dtype=np.float32)}
+    inputs = {"x": np.linspace(0, 0.5, 64, dtype=np.float32)}
     outputs = {"y": inputs["x"] * 2}
     errors = verify.measure(lambda x: {"y": x["x"] * 2 + 1e-3}, inputs, outputs)
     assert errors["1"]["y"] == pytest.approx(1e-3, rel=1e-3) and errors["64"]["y"] == pytest.approx(1e-3, rel=1e-3)
     for wrong, message in (
         (lambda x: {"z": x["x"]}, "outputs are z instead of y"),
         (lambda x: {"y": x["x"][:1]}, r"y is float32 \(1,\) instead of float32 \(2,\)"),
+        (lambda x: {"y": np.resize(x["x"], 64)}, r"y is float32 \(64,\) instead of float32 \(1,\)"),
         (lambda x: {"y": x["x"].astype(np.float64)}, "y is float64"),
         (lambda x: {"y": x["x"] / 0 * 0}, "not finite"),
     ):
         with pytest.raises(CheckError, match=message), np.errstate(all="ignore"):
             verify.measure(wrong, inputs, outputs)
+
+
+def test_an_error_is_relative_to_the_largest_value_of_its_own_number_of_a_row():
+    rows = np.zeros((64, 2), np.float32)
+    rows[63] = 16, 0.5
+    errors = verify.measure(lambda x: {"y": x["x"] + np.float32([8e-3, 1e-3])}, {"x": rows}, {"y": rows})
+    assert [errors[x]["y"] for x in ("1", "2", "3", "64")] == pytest.approx([1e-3] * 4, rel=1e-3)
+    errors = verify.measure(lambda x: {"y": x["x"] + np.float32([8e-3, 0])}, {"x": rows}, {"y": rows})
+    assert [errors[x]["y"] for x in ("1", "64")] == pytest.approx([5e-4] * 2, rel=1e-2)
 
 
 def test_int8_that_changes_too_many_labels_is_refused():

@@ -153,6 +153,14 @@ def test_labels_are_named_by_name_or_number(double, pixels, description):
                 client.set_labels(pixels[:1], labels)
 
 
+def test_a_label_that_is_asked_for_twice_is_refused(double, pixels, description):
+    with CCVAEClient(double.grpc, description=description) as client:
+        with pytest.raises(errors.BadInput, match="0: is asked for twice"):
+            client.set_labels(pixels[:1], {"Top": 1, 0: 0})
+        with pytest.raises(errors.BadInput, match="Top: is asked for twice"):
+            client.swap(pixels[:1], pixels[1:2], ["Top", "Bright", "Top"])
+
+
 WEEK, WORDS_OF_BINARY = [str(x) for x in range(1, 8)], ["off", "on"]
 
 
@@ -239,3 +247,23 @@ def test_a_mistake_ends_in_one_line_and_code_2(arguments, capsys, tmp_path, monk
     assert main(arguments) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            [*("generate", "--target", "http://127.0.0.1:9", "--out", "x"), *("--label", "Top=1", "--label", "Top=0")],
+            "--label: Top is given twice",
+        ),
+        (["label", "models", "sta/ble=1"], "LABEL=VERSION: must be such as stable=3, got 'sta/ble=1'"),
+        (["label", "models", "stable =1"], "LABEL=VERSION: must be such as stable=3, got 'stable =1'"),
+        (
+            ["prepare", "exported", "--to", "models", "--label", "stable=\u00b2"],
+            "--label: must be such as stable=3, got",
+        ),
+    ],
+)
+def test_labels_that_contradict_each_other_or_have_no_address_are_refused(arguments, message, capsys):
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
