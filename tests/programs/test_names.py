@@ -1,6 +1,7 @@
 """Names of labels and classes as people have them: from the CSV file to the run, its pictures and its export."""
 
 import csv
+import io
 import json
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from export import sidecar, signatures
 from export.uses import as_float32
 from tf_ccvae import interventions, settings
+from tf_ccvae.data import __main__ as inspect
 from tf_ccvae.data import folder
 from tf_ccvae.data.dataset import Split
 from tf_ccvae.labels import Label, Labels
@@ -86,6 +88,24 @@ def test_wild_names_come_back_from_the_run_and_go_through_the_command(wild, tmp_
     for name in WILD:
         out = tmp_path / "x.png"
         assert intervene.main([str(run.path), "set", "0", f"--label={name}=on", "--out", str(out)]) == 0
+
+
+def test_terminal_that_lacks_the_characters_of_a_name_shows_their_numbers(tmp_path, monkeypatch):
+    for i in range(12):
+        Image.new("L", (28, 28), 20 * i).save(tmp_path / f"{i}.png")
+    (tmp_path / "labels.csv").write_text(
+        "file,表情\n" + "".join(f"{i}.png,{i % 2}\n" for i in range(12)), encoding="utf-8"
+    )
+    content = {
+        "data": {"name": "folder", "image_size": 28, "images": str(tmp_path), "labels": str(tmp_path / "labels.csv")}
+    }
+    settings.Config.model_validate(content).to_yaml(tmp_path / "made.yaml")
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", terminal)
+        assert inspect.main(["inspect", str(tmp_path / "made.yaml"), "--to", str(tmp_path / "out")]) == 0
+        terminal.flush()
+    assert rb"\u8868\u60c5: '1' is on, '0' is off" in terminal.buffer.getvalue()
 
 
 def test_wild_names_stand_in_the_description_of_an_export_as_they_are(wild, tmp_path):
