@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from export import sidecar, signatures
+from export.errors import ExportError
+from export.run import export_run
 from export.uses import as_float32
 from tf_ccvae import interventions, settings
 from tf_ccvae.data import __main__ as inspect
@@ -115,6 +118,24 @@ def test_wild_names_stand_in_the_description_of_an_export_as_they_are(wild, tmp_
     write_json(tmp_path / "ccvae.json", sidecar.describe(wild[1], table, "nhwc", 1, run, files))
     described = json.loads((tmp_path / "ccvae.json").read_text(encoding="utf-8"))
     assert [label["name"] for label in described["labels"]] == list(WILD)
+
+
+def test_export_is_told_what_was_white_in_training(wild, tmp_path, monkeypatch):
+    shutil.copytree(wild[0].path, tmp_path / "run")
+    content = {"data": {"name": "folder", "image_size": 28, "channels": 1, "white": 4095}}
+    settings.Config.model_validate(content).to_yaml(tmp_path / "run" / "config.yaml")
+    jobs = []
+
+    def stop(job, folder):
+        jobs.append(job)
+        raise ExportError("enough")
+
+    monkeypatch.setattr("export.artefacts.Job.write", stop)
+    with pytest.raises(ExportError, match="enough"):
+        export_run(tmp_path / "run", tmp_path / "export")
+    assert jobs[0].white == 4095
+    described = sidecar.describe(wild[1], (), "nhwc", 1, jobs[0].run, {}, white=jobs[0].white)
+    assert described["image"]["white"] == 4095
 
 
 @given(st.lists(PRINTABLE.map(str.strip).filter(bool), min_size=1, max_size=3, unique=True))
