@@ -45,7 +45,8 @@ def images_in(folder: Path) -> list[Path]:
 
     Links to folders are followed, but not to one that holds the link.
     """
-    found, above = list[Path](), {str(folder): (os.path.realpath(folder),)}
+    found = list[Path]()
+    above: dict[str, tuple[str, ...]] = {str(folder): (os.path.realpath(folder),)}
     for place, folders, files in os.walk(folder, followlinks=True):
         held_by = above.pop(place)
         folders[:] = [name for name in folders if not name.startswith(".")]
