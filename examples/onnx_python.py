@@ -20,7 +20,7 @@ import onnxruntime
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by PNG colour type: grey, RGB, and both with transparency
 WORDS = {"off": 0, "no": 0, "false": 0, "0": 0, "on": 1, "yes": 1, "true": 1, "1": 1}  # values of binary labels
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class Mistake(Exception):
@@ -98,7 +98,7 @@ def run(folder: Path, name: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def value_of(text: str, label: dict) -> int:
-    """The index of the value that a text means, as `value_of` of serving/values.py says."""
+    """The index of the value that a text means, as `value_of` of tf_ccvae/labels.py says."""
     values, binary = label["values"], label["kind"] == "binary"
     if text in values:
         return values.index(text)

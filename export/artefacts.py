@@ -32,6 +32,7 @@ class Job:
       verifying: uint8 (64, height, width, channels), images to verify with.
       calibrating: uint8 (n, height, width, channels), images to calibrate int8 on; none without int8.
       report: called with one line per artefact.
+      white: the value that was white in the 16-bit pictures that the model was trained on; None if there were none.
     """
 
     model: CCVAE
@@ -41,12 +42,12 @@ class Job:
     verifying: np.ndarray
     calibrating: np.ndarray
     report: Callable[[str], None]
+    white: int | None = None
 
     def write(self, folder: Path) -> JsonObject:
         """Writes and verifies all artefacts; returns the manifest."""
-        table = tuple(
-            x for x in signatures.table(self.model, self.options.layout) if set(x.formats) & set(self.options.formats)
-        )
+        whole = signatures.table(self.model, self.options.layout, self.white)
+        table = tuple(x for x in whole if set(x.formats) & set(self.options.formats))
         shown = self.verifying[distinct(self.verifying)]
         description = sidecar.describe(
             self.model,
@@ -56,6 +57,7 @@ class Job:
             self.run,
             self.files(table),
             interventions.visibility(self.model, shown),
+            self.white,
         )
         write_json(folder / SIDECAR, description)
         inputs = verify.reference_inputs(self.model, self.verifying, self.options.layout)

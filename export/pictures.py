@@ -21,7 +21,9 @@ ORIENTATION = 0x0112  # tag of EXIF
 GREY = (19595 / 65536, 38470 / 65536, 7471 / 65536)  # ITU-R 601, as Pillow has it
 
 
-def read(contents: tf.Tensor, height: int, width: int, channels: int) -> tuple[tf.Tensor, tf.Tensor]:
+def read(
+    contents: tf.Tensor, height: int, width: int, channels: int, white: int | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Files of a batch; one that cannot be read raises no error, so that it does not fail the others.
 
     Args:
@@ -29,6 +31,7 @@ def read(contents: tf.Tensor, height: int, width: int, channels: int) -> tuple[t
       height: in pixels.
       width: in pixels.
       channels: 1 or 3.
+      white: the value that is white in grey of 16 bits; None for where the bits that a picture uses end.
 
     Returns:
       float32 (batch, height, width, channels) in [0, 1], and bool (batch,), whether each was read. It was not if it is
@@ -37,7 +40,7 @@ def read(contents: tf.Tensor, height: int, width: int, channels: int) -> tuple[t
     count = tf.size(contents)
     nothing = (tf.zeros((count, height, width, channels)), tf.fill([count], False))
     files = tf.data.Dataset.from_tensor_slices((tf.range(count), contents))
-    pictures = files.map(lambda row, content: (row, _fitted(_decoded(content), height, width, channels)))
+    pictures = files.map(lambda row, content: (row, _fitted(_decoded(content, white), height, width, channels)))
     readable = pictures.ignore_errors(log_warning=False)  # a graph has no other way to go on after an error
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -65,26 +68,26 @@ def orientation(content: tf.Tensor) -> tf.Tensor:
 # Pixels ---------------------------------------------------------------------------------------------------------------
 
 
-def _decoded(content: tf.Tensor) -> tf.Tensor:
+def _decoded(content: tf.Tensor, white: int | None) -> tf.Tensor:
     """uint8 (height, width, 3), upright; an error if it is no such file or too large."""
     small = tf.debugging.Assert(tf.strings.length(content) <= MAX_BYTES, ["too many bytes"])
     with tf.control_dependencies([small]):
         is_png = tf.strings.substr(content, 0, len(PNG)) == PNG
-    image = tf.cond(is_png, lambda: _of_png(content), lambda: _of_jpeg(content))
+    image = tf.cond(is_png, lambda: _of_png(content, white), lambda: _of_jpeg(content))
     turned = orientation(content)
     image = tf.cond(turned >= 5, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
     image = tf.cond(_among(turned, (2, 3, 6, 7)), lambda: image[:, ::-1], lambda: image)
     return tf.cond(_among(turned, (3, 4, 7, 8)), lambda: image[::-1], lambda: image)
 
 
-def _of_png(content: tf.Tensor) -> tf.Tensor:
+def _of_png(content: tf.Tensor, white: int | None) -> tf.Tensor:
     size = tf.cast(tf.io.decode_raw(tf.strings.substr(content, 16, 8), tf.int32, little_endian=False), tf.int64)
     with tf.control_dependencies([_not_too_large(size)]):
         depth, kind = tf.strings.substr(content, 24, 1), tf.strings.substr(content, 25, 1)
         grey = kind == b"\x00"
         image = tf.cond(
             grey & (depth == b"\x10"),
-            lambda: _of_deep_grey(content),
+            lambda: _of_deep_grey(content, white),
             lambda: tf.cond(
                 _has_alpha(content, kind, depth),
                 lambda: tf.io.decode_png(content, channels=4),
@@ -114,13 +117,14 @@ def _has_alpha(content: tf.Tensor, kind: tf.Tensor, depth: tf.Tensor) -> tf.Tens
     return (kind == b"\x04") | (kind == b"\x06") | ((end > start) & ~small_grey)
 
 
-def _of_deep_grey(content: tf.Tensor) -> tf.Tensor:
-    """Grey of 16 bits; white is the largest number of the bits that are used, as in `tf_ccvae.data.images.white_of`."""
+def _of_deep_grey(content: tf.Tensor, white: int | None) -> tf.Tensor:
+    """Grey of 16 bits; without `white` the largest number of the bits that are used is, as `images.white_of` says."""
     values = tf.cast(tf.io.decode_png(content, channels=1, dtype=tf.uint16), tf.float32)
     whites = tf.constant([2.0**bits - 1 for bits in DEPTHS])
     peak = tf.reduce_max(values)
-    white = tf.where(peak > 0, tf.reduce_min(tf.where(whites >= peak, whites, float(WHITE))), float(WHITE))
-    return _with_alpha(tf.repeat(tf.cast(tf.round(values * (255 / white)), tf.uint8), 3, axis=-1))
+    own = tf.where(peak > 0, tf.reduce_min(tf.where(whites >= peak, whites, float(WHITE))), float(WHITE))
+    levels = tf.round(values * (255 / (own if white is None else float(white))))
+    return _with_alpha(tf.repeat(tf.cast(tf.minimum(levels, 255.0), tf.uint8), 3, axis=-1))
 
 
 def _with_alpha(colours: tf.Tensor) -> tf.Tensor:

@@ -15,6 +15,7 @@ from export.options import Options
 from export.uses import as_float32
 from tf_ccvae import __version__
 from tf_ccvae.models.ccvae import CCVAE
+from tf_ccvae.settings import Config
 from tf_ccvae.support.errors import failed_write, reason
 from tf_ccvae.support.files import JsonObject
 from tf_ccvae.training import run_directory
@@ -65,6 +66,7 @@ def export_run(
         verify.checked_images(verifying, model.image_shape),
         calibrating,
         report,
+        Config.of_run(loaded.config).data.white,
     )
     try:
         with place.partial(to) as folder:

@@ -30,6 +30,7 @@ def describe(
     run: JsonObject,
     files: Mapping[str, str],
     visibility: np.ndarray | None = None,
+    white: int | None = None,
 ) -> JsonObject:
     """The content of ccvae.json.
 
@@ -42,6 +43,7 @@ def describe(
       files: path of each file, relative to the export's folder, by a name such as `onnx/encoder`.
       visibility: float32 (n, labels) of the different images in reference.npz, as `interventions.visibility` gives it;
         None if there are none.
+      white: the value that was white in the 16-bit pictures that the model was trained on; None if there were none.
     """
     height, width, channels = model.image_shape
     content = {
@@ -65,6 +67,8 @@ def describe(
         },
         "files": dict(files),
     }
+    if white is not None:
+        content["image"]["white"] = white
     if visibility is not None and visibility.size:
         content["visible"] = [
             {"label": int(label), "change": round(float(row[label]), CHANGE_DIGITS)}

@@ -40,14 +40,15 @@ class Signature:
         return tf.function(function, input_signature=list(self.inputs))
 
 
-def table(model: CCVAE, layout: str = "nhwc") -> tuple[Signature, ...]:
+def table(model: CCVAE, layout: str = "nhwc", white: int | None = None) -> tuple[Signature, ...]:
     """Everything that is exported but `describe` and `describe_rows`, which need no model: see `saved_model`.
 
     Args:
       model: in float32.
       layout: of images, 'nhwc' or 'nchw'.
+      white: as `Uses` takes it.
     """
-    uses = Uses(model, layout)
+    uses = Uses(model, layout, white)
     height, width, channels = model.image_shape
     image_shape = (height, width, channels) if layout == "nhwc" else (channels, height, width)
     count, size = len(model.labels), model.decoder_inputs

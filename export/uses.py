@@ -35,11 +35,13 @@ class Uses:
     Args:
       model: in float32.
       layout: of images, 'nhwc' or 'nchw'.
+      white: the value that was white in the 16-bit pictures that the model was trained on; None if there were none.
     """
 
-    def __init__(self, model: CCVAE, layout: str = "nhwc"):
+    def __init__(self, model: CCVAE, layout: str = "nhwc", white: int | None = None):
         self.model = model
         self.layout = layout
+        self.white = white
         count = objective.needed_draws("exact", model.labels, 0, DRAWS)
         shape = (count, 1, model.labels.characteristic)  # the same for every row, whatever its batch
         self.draws = np.random.default_rng(model.seed).normal(size=shape).astype(np.float32)
@@ -87,7 +89,7 @@ class Uses:
         For any other file `decoded` is 0 and the numbers are NaN; see `export.pictures`.
         """
         height, width, channels = self.model.image_shape
-        pixels, read = pictures.read(image_bytes, height, width, channels)
+        pixels, read = pictures.read(image_bytes, height, width, channels, self.white)
         outputs = self._label_outputs(self.model.encode(pixels))
         of_readable = {name: tf.where(read[:, None, None], rows, np.nan) for name, rows in outputs.items()}
         return {**of_readable, "decoded": tf.cast(read, tf.float32)}

@@ -222,7 +222,7 @@ class CCVAEClient:
     def _images(self, signature: str, images: Images) -> np.ndarray:
         """Images in the layout of the model."""
         height, width, channels = self._image_shape(signature)
-        rows = pictures.array(images, height, width, channels)
+        rows = pictures.array(images, height, width, channels, lambda: self.describe()["image"].get("white"))
         return rows if self._channels_last(signature) else rows.transpose(0, 3, 1, 2)
 
     def _image_shape(self, signature: str) -> tuple[int, int, int]:

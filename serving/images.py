@@ -1,16 +1,14 @@
 """Image files and bytes to arrays of a model's size, within limits that hold before anything is decompressed."""
 
-import io
-import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from serving.errors import BadInput
 from tf_ccvae.data.dataset import DataError
-from tf_ccvae.data.images import FORMATS, fitted, peak_of, quiet, white_of
+from tf_ccvae.data.images import fitted, peak_of, quiet, white_of
 from tf_ccvae.data.images import opened as opened_picture
 from tf_ccvae.support.errors import reason
 
@@ -18,9 +16,15 @@ MAX_BYTES = 20 * 2**20  # of a file
 MAX_PIXELS = 40_000_000  # of a picture once it is decompressed
 Source = str | Path | bytes
 Images = np.ndarray | Source | Iterable[Source]
+White = Callable[[], int | None]
 
 
-def read(source: Source, height: int, width: int, channels: int) -> np.ndarray:
+def no_white() -> int | None:
+    """Says that nobody knows what is white in 16-bit pictures."""
+    return None
+
+
+def read(source: Source, height: int, width: int, channels: int, white: White = no_white) -> np.ndarray:
     """One image, brought to the size as `tf_ccvae.data.images.fitted` does.
 
     Args:
@@ -28,6 +32,7 @@ def read(source: Source, height: int, width: int, channels: int) -> np.ndarray:
       height: in pixels.
       width: in pixels.
       channels: 1 or 3.
+      white: called for a 16-bit picture: the value that is white in it, None for where the bits that it uses end.
 
     Returns:
       float32 (height, width, channels) in [0, 1].
@@ -35,19 +40,20 @@ def read(source: Source, height: int, width: int, channels: int) -> np.ndarray:
     Raises:
       BadInput: it is no such image, damaged, or larger than `MAX_BYTES` or `MAX_PIXELS`; the message names it.
     """
-    name = "image" if isinstance(source, bytes) else str(source)
 
-    def use(opened: Image.Image) -> np.ndarray:
-        if opened.width * opened.height > MAX_PIXELS:
-            raise DataError(f"has {opened.width} x {opened.height} pixels; at most {MAX_PIXELS} are read")
-        white = white_of(peak_of(opened))
-        return fitted(opened, height, width, channels, white).astype(np.float32) / 255
+    def sized_peak(opened: Image.Image) -> int:
+        _check_size(opened)
+        return peak_of(opened)
 
+    whole = content(source)
     try:
         with quiet():
-            return opened_picture(content(source), use)
+            peak = opened_picture(whole, sized_peak)
+            brightest = (white() if peak else None) or white_of(peak)
+            pixels = opened_picture(whole, lambda opened: fitted(opened, height, width, channels, brightest))
+            return pixels.astype(np.float32) / 255
     except DataError as error:
-        raise BadInput(f"{name}: {error}") from None
+        raise BadInput(f"{_name(source)}: {error}") from None
 
 
 def content(source: Source) -> bytes:
@@ -78,11 +84,15 @@ def check(source: Source) -> bytes:
       BadInput: as `read`.
     """
     whole = content(source)
-    _opened(whole, "image" if isinstance(source, bytes) else str(source)).close()
+    try:
+        with quiet():
+            opened_picture(whole, _check_size)
+    except DataError as error:
+        raise BadInput(f"{_name(source)}: {error}") from None
     return whole
 
 
-def array(images: Images, height: int, width: int, channels: int) -> np.ndarray:
+def array(images: Images, height: int, width: int, channels: int, white: White = no_white) -> np.ndarray:
     """Images in any form as one array.
 
     Args:
@@ -90,6 +100,7 @@ def array(images: Images, height: int, width: int, channels: int) -> np.ndarray:
       height: in pixels.
       width: in pixels.
       channels: 1 or 3.
+      white: as `read` takes it.
 
     Returns:
       float32 (n, height, width, channels) in [0, 1].
@@ -100,7 +111,7 @@ def array(images: Images, height: int, width: int, channels: int) -> np.ndarray:
     if isinstance(images, str | Path | bytes):
         images = [images]
     if not isinstance(images, np.ndarray):
-        images = _stacked(images, height, width, channels)
+        images = _stacked(images, height, width, channels, white)
     if images.shape[1:] != (height, width, channels) or not len(images):
         raise BadInput(f"images: must be (n, {height}, {width}, {channels}) with n at least 1, got {images.shape}")
     if images.dtype == np.uint8:
@@ -123,28 +134,19 @@ def save(path: Path, image: np.ndarray) -> None:
         raise BadInput(f"{path}: {reason(error)}") from None
 
 
-def _stacked(images: Iterable[Source], height: int, width: int, channels: int) -> np.ndarray:
+def _stacked(images: Iterable[Source], height: int, width: int, channels: int, white: White) -> np.ndarray:
     listed = list(images)
     if not listed:
         raise BadInput("images: name at least one")
     if not all(isinstance(x, str | Path | bytes) for x in listed):
         raise BadInput("images: must be an array, or files or bytes of files")
-    return np.stack([read(x, height, width, channels) for x in listed])
+    return np.stack([read(x, height, width, channels, white) for x in listed])
 
 
-def _opened(whole: bytes, name: str) -> Image.Image:
-    """An image whose pixels are not yet decompressed, and will not be too many."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about metadata, and about size: the limit below is stricter
-            opened = Image.open(io.BytesIO(whole), formats=FORMATS)
-    except UnidentifiedImageError:
-        raise BadInput(f"{name}: is not a PNG, JPEG, WebP or PGM image") from None
-    except Image.DecompressionBombError:
-        raise BadInput(f"{name}: has too many pixels; at most {MAX_PIXELS} are read") from None
-    except (OSError, ValueError, SyntaxError) as error:
-        raise BadInput(f"{name}: cannot be read ({' '.join(str(error).split())})") from None
+def _name(source: Source) -> str:
+    return "image" if isinstance(source, bytes) else str(source)
+
+
+def _check_size(opened: Image.Image) -> None:
     if opened.width * opened.height > MAX_PIXELS:
-        opened.close()
-        raise BadInput(f"{name}: has {opened.width} x {opened.height} pixels; at most {MAX_PIXELS} are read")
-    return opened
+        raise DataError(f"has {opened.width} x {opened.height} pixels; at most {MAX_PIXELS} are read")

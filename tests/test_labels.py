@@ -64,6 +64,7 @@ PARTLY = Label("size", ("1.5", "large", "huge"))
         (NUMBERS, "1234567", range(7)),
         (DEGREES, ("0", "90", "180", "270", 0, 3), (0, 1, 2, 3, 0, 3)),
         (PARTLY, ("1.5", "Huge", 1), (0, 2, 1)),
+        (Label("found", ("nan", "inf", "one")), ("0", "NaN", "2"), (0, 0, 2)),  # words, not numbers
     ],
 )
 def test_a_number_is_an_index_and_a_text_is_a_name_before_it_is_anything_else(label, values, expected):
@@ -87,6 +88,7 @@ def test_a_number_is_an_index_and_a_text_is_a_name_before_it_is_anything_else(la
         (NUMBERS, 7, "7 is not one of 1, 2, 3, 4, 5, 6, 7$"),
         (DEGREES, "1", "'1' is not one of 0, 90, 180, 270$"),
         (PARTLY, "1", "'1' is not one of 1.5, large, huge$"),
+        (Label("dose", ("1e-3", "1e-2")), "1", "'1' is not one of 1e-3, 1e-2$"),
     ],
 )
 def test_what_means_no_value_or_two_is_refused_with_the_names(label, value, message):

@@ -4,6 +4,7 @@ A label value is an integer: 0 or 1 for a binary label, a class index for a cate
 knows it. Characteristic latents are laid out label after label; the style latents follow.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,6 +15,7 @@ import numpy as np
 
 MISSING = -1
 WORDS = {"off": 0, "no": 0, "false": 0, "0": 0, "on": 1, "yes": 1, "true": 1, "1": 1}  # of binary labels
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")  # also in the programs of examples/
 Value = int | str | bool  # how people name a value of a label; `Label.value_of` says what it means
 
 
@@ -72,19 +74,19 @@ class Label:
             if index is not None:
                 return index
         names = ", ".join(self.value_names)
-        numbers = "" if any(map(_is_number, self.classes)) else f", or 0 to {self.values - 1}"
+        numbers = "" if any(map(NUMBER.fullmatch, self.classes)) else f", or 0 to {self.values - 1}"
         raise ValueError(f"label {self.name!r}: {value!r} is not one of {names}{numbers}")
 
     def _named(self, text: str) -> int | None:
         """The value that a text means, None if it means none or several."""
         if text in self.value_names:
             return self.value_names.index(text)
-        alike = [i for i, name in enumerate(self.value_names) if name.casefold() == text.casefold()]
+        alike = [i for i, name in enumerate(self.value_names) if name.lower() == text.lower()]
         if alike:
             return alike[0] if len(alike) == 1 else None
         if self.binary:
-            return WORDS.get(text.casefold())
-        digits = text.isascii() and text.isdigit() and not any(map(_is_number, self.classes))
+            return WORDS.get(text.lower())
+        digits = text.isascii() and text.isdigit() and not any(map(NUMBER.fullmatch, self.classes))
         return int(text) if digits and int(text) < self.values else None
 
 
@@ -162,14 +164,6 @@ class Labels:
     def categorical(self) -> tuple[int, ...]:
         """Positions of the categorical labels."""
         return tuple(i for i, x in enumerate(self.items) if not x.binary)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def value_mask(labels: Labels) -> np.ndarray:

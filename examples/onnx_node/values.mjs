@@ -1,7 +1,7 @@
-// Which value of a label a text means, as `value_of` of serving/values.py says.
+// Which value of a label a text means, as `value_of` of tf_ccvae/labels.py says.
 
 const WORDS = { off: 0, no: 0, false: 0, 0: 0, on: 1, yes: 1, true: 1, 1: 1 };
-const NUMBER = /^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)$/;
+const NUMBER = /^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$/;
 
 // What the user can mend, as one line.
 export class Mistake extends Error {}

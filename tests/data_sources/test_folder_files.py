@@ -94,6 +94,14 @@ def test_spellings_of_pandas_are_read(folder):
             assert label == (1, 0, MISSING)[image[0, 0, 0] // 10 % 3]
 
 
+def test_images_that_the_csv_does_not_name_are_counted(folder):
+    (folder.images / "notes.txt").write_text("no image")
+    assert folder(table()).about["warnings"] == []
+    assert folder(table(rows=18)).about["warnings"] == [
+        f"2 of 20 images in {folder.images} are not in labels.csv and are not used (0018.png, 0019.png)"
+    ]
+
+
 def test_images_of_16_bits_are_scaled_by_what_the_data_set_uses(folder):
     for i in range(20):
         Image.fromarray(np.full((8, 8), 200 * i, np.uint16)).save(folder.images / f"{i:04}.png")

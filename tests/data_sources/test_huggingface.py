@@ -189,6 +189,19 @@ def test_column_without_a_zero_is_left_out_and_said(tmp_path):
     assert any(text.startswith("hat: left out, for it has no 0") for text in found.about["meaning"])
 
 
+def test_booleans_of_which_none_is_false_are_left_out_or_read_as_the_settings_say(tmp_path):
+    columns = {"image": [picture(10 * i) for i in range(12)], "hat": [True if i % 2 else None for i in range(12)]}
+    columns["smile"] = [i % 3 == 0 for i in range(12)]
+    features = {"image": datasets.Image(), "hat": datasets.Value("bool"), "smile": datasets.Value("bool")}
+    place = saved(tmp_path / "made", columns, features)
+    found = huggingface.load("made", place, 8, 1, cache_dir=tmp_path / "c")
+    assert found.labels.names == ("smile",)
+    assert "smile: 'true' is on, 'false' is off" in found.about["meaning"]
+    assert any(text.startswith("hat: left out, for it has no 0") for text in found.about["meaning"])
+    found = huggingface.load("made", place, 8, 1, cache_dir=tmp_path / "c", unmarked="off")
+    assert pairs(found) == {10 * i: [i % 2, int(i % 3 == 0)] for i in range(12)}
+
+
 def test_integers_are_classes_if_they_are_asked_for(tmp_path):
     columns = {"image": [picture(10 * i) for i in range(12)], "digit": [i % 3 + 7 for i in range(12)]}
     features = {"image": datasets.Image(), "digit": datasets.Value("int64")}

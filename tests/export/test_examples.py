@@ -102,8 +102,30 @@ LABELS = [
     {"name": "smile", "kind": "binary", "values": ["off", "on"]},
     {"name": "age", "kind": "categorical", "values": ["1", "2", "3"]},
     {"name": "hair", "kind": "categorical", "values": ["Red", "red", "Ärmel", "grey"]},
+    {"name": "dose", "kind": "categorical", "values": ["1e0", "2e0", "Straße"]},
+    {"name": "found", "kind": "categorical", "values": ["nan", "inf", "one"]},
 ]
-TEXTS = ["0", "1", "2", "5", "-1", "", "on", "ON", "Yes", "true", "no", "Red", "red", "RED", "GREY", "ärmel", "1.0"]
+TEXTS = [
+    "0",
+    "1",
+    "2",
+    "5",
+    "-1",
+    "",
+    "on",
+    "ON",
+    "Yes",
+    "true",
+    "no",
+    "Red",
+    "red",
+    "RED",
+    "GREY",
+    "ärmel",
+    "1.0",
+    "NaN",
+    "STRASSE",
+]
 
 
 def value_by_rule(text, label):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from export import pictures
 from serving import images
-from tf_ccvae.data.images import fitted, peak_of, white_of
+from tf_ccvae.data.images import fitted, peak_of, read_image, white_of
 
 
 def file_of(image, kind, **settings):
@@ -136,6 +136,18 @@ def test_grey_of_16_bits_is_white_where_the_bits_that_it_uses_end(peak):
     expected = fitted(image, 28, 24, 1, white_of(peak_of(image)))
     assert read and round(255 * pixels.numpy().max()) == {0: 0, 200: 200, 1000: 249, 4000: 249, 65535: 255}[peak]
     np.testing.assert_allclose(pixels, expected / 255, atol=1.01 / 255)
+
+
+@pytest.mark.parametrize("peak", [900, 4000, 65535])
+def test_grey_of_16_bits_is_scaled_by_what_training_saw_where_that_is_known(peak):
+    """A dark picture of 12 bits came out four times as bright as `intervene` reads it."""
+    values = np.linspace(0, peak, 28 * 28).reshape(28, 28).astype(np.uint16)
+    content = file_of(Image.fromarray(values), "PNG")
+    expected = read_image(content, 28, 1, 4095)
+    pixels, read = read_one(content, 28, 28, 1, 4095)
+    assert read and expected.max() == {900: 56, 4000: 249, 65535: 255}[peak]
+    np.testing.assert_allclose(pixels, expected / 255, atol=2.5 / 255)
+    np.testing.assert_array_equal(images.read(content, 28, 28, 1, lambda: 4095), np.float32(expected) / 255)
 
 
 @pytest.mark.parametrize("peak", [4000, 65535])

@@ -1,7 +1,9 @@
 """Names of labels and classes as people have them: from the CSV file to the run, its pictures and its export."""
 
 import csv
+import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,8 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from export import sidecar, signatures
+from export.errors import ExportError
+from export.run import export_run
 from export.uses import as_float32
 from tf_ccvae import interventions, settings
+from tf_ccvae.data import __main__ as inspect
 from tf_ccvae.data import folder
 from tf_ccvae.data.dataset import Split
 from tf_ccvae.labels import Label, Labels
@@ -88,6 +93,24 @@ def test_wild_names_come_back_from_the_run_and_go_through_the_command(wild, tmp_
         assert intervene.main([str(run.path), "set", "0", f"--label={name}=on", "--out", str(out)]) == 0
 
 
+def test_terminal_that_lacks_the_characters_of_a_name_shows_their_numbers(tmp_path, monkeypatch):
+    for i in range(12):
+        Image.new("L", (28, 28), 20 * i).save(tmp_path / f"{i}.png")
+    (tmp_path / "labels.csv").write_text(
+        "file,表情\n" + "".join(f"{i}.png,{i % 2}\n" for i in range(12)), encoding="utf-8"
+    )
+    content = {
+        "data": {"name": "folder", "image_size": 28, "images": str(tmp_path), "labels": str(tmp_path / "labels.csv")}
+    }
+    settings.Config.model_validate(content).to_yaml(tmp_path / "made.yaml")
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", terminal)
+        assert inspect.main(["inspect", str(tmp_path / "made.yaml"), "--to", str(tmp_path / "out")]) == 0
+        terminal.flush()
+    assert rb"\u8868\u60c5: '1' is on, '0' is off" in terminal.buffer.getvalue()
+
+
 def test_wild_names_stand_in_the_description_of_an_export_as_they_are(wild, tmp_path):
     table = signatures.of_format(signatures.table(as_float32(wild[1]), "nhwc"), "onnx")
     run = {"name": "made", "sha256": "0" * 64, "tf_ccvae": "0"}
@@ -95,6 +118,24 @@ def test_wild_names_stand_in_the_description_of_an_export_as_they_are(wild, tmp_
     write_json(tmp_path / "ccvae.json", sidecar.describe(wild[1], table, "nhwc", 1, run, files))
     described = json.loads((tmp_path / "ccvae.json").read_text(encoding="utf-8"))
     assert [label["name"] for label in described["labels"]] == list(WILD)
+
+
+def test_export_is_told_what_was_white_in_training(wild, tmp_path, monkeypatch):
+    shutil.copytree(wild[0].path, tmp_path / "run")
+    content = {"data": {"name": "folder", "image_size": 28, "channels": 1, "white": 4095}}
+    settings.Config.model_validate(content).to_yaml(tmp_path / "run" / "config.yaml")
+    jobs = []
+
+    def stop(job, folder):
+        jobs.append(job)
+        raise ExportError("enough")
+
+    monkeypatch.setattr("export.artefacts.Job.write", stop)
+    with pytest.raises(ExportError, match="enough"):
+        export_run(tmp_path / "run", tmp_path / "export")
+    assert jobs[0].white == 4095
+    described = sidecar.describe(wild[1], (), "nhwc", 1, jobs[0].run, {}, white=jobs[0].white)
+    assert described["image"]["white"] == 4095
 
 
 @given(st.lists(PRINTABLE.map(str.strip).filter(bool), min_size=1, max_size=3, unique=True))

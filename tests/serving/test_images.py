@@ -81,6 +81,7 @@ def test_broken_metadata_never_make_a_picture_unreadable(length):
     exif[0x132] = "2020:01:01 00:00:00"
     for whole, cut in zip(jpeg_and_png(), jpeg_and_png(exif=exif.tobytes()[:length], dpi=(72, 72)), strict=True):
         np.testing.assert_array_equal(images.read(cut, 15, 10, 3), images.read(whole, 15, 10, 3))
+        assert images.check(cut) == cut
 
 
 @pytest.mark.parametrize("key", ["exif", "Raw profile type exif", "xmp"])

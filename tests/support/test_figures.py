@@ -47,3 +47,15 @@ def test_characters_without_a_font_are_said_once_in_one_line(capsys):
     error = capsys.readouterr().err
     assert error.count("\n") <= 1
     assert not error or error.startswith("note: no font of this machine has")
+
+
+@pytest.mark.parametrize("name", ["n" * 150, "W" * 60, "a usual name"])
+def test_long_names_leave_room_for_what_is_drawn(name):
+    names, values = [name, "b", "c"], [0.1, 0.2, 0.3]
+    for figure in (
+        figures.heat_map(np.eye(3), names, names, "T", 1.0),
+        figures.bars(names, {"one": values}, "T"),
+    ):
+        figures.png(figure)  # the layout is computed when it is drawn, and warns where there is no room
+        box = figure.axes[0].get_window_extent()
+        assert box.width > 60 and box.height > 40

@@ -140,9 +140,11 @@ def test_every_error_of_the_system_is_one_line_with_its_cause(error, line):
     assert line_of(error, "here") == line
 
 
-def test_a_full_disk_that_tensorflow_meets_is_an_error_of_the_system_and_full_memory_is_not():
-    full = tf.errors.ResourceExhaustedError(None, None, "{{x}} /a/events.v2; No space left on device\n\tFailed")
-    assert line_of(failed_write(full)) == "/a/events.v2: No space left on device"
+@pytest.mark.parametrize("path", ["/a/events.v2", "/my runs/one more/events.v2", "runs/a b/events.v2", "events.v2"])
+@pytest.mark.parametrize("before", ["", "{{function_node __device_/job:local/cpu:0}} ", "Failed to flush "])
+def test_a_full_disk_that_tensorflow_meets_is_an_error_of_the_system_and_full_memory_is_not(path, before):
+    full = tf.errors.ResourceExhaustedError(None, None, f"{before}{path}; No space left on device\n\tFailed")
+    assert line_of(failed_write(full)) == f"{path}: No space left on device"
     assert failed_write(tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")) is None
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from tf_ccvae.data import cache
+from tf_ccvae.data.class_folders import images_in
 from tf_ccvae.data.dataset import SPLITS, DataError, Dataset, Split, Unusable, check_train_labels
 from tf_ccvae.data.folder_table import Table, read_table, refusal
 from tf_ccvae.data.images import fitted
@@ -94,6 +95,8 @@ def load(
     if left_out is not None:
         left_out[:0] = [f"{labels}, {problem}" for problem in table.problems]
     notes = check_train_labels(table.names, table.labels[splits["train"]], labels, left_out=left_out)
+    if not left_out:  # else it may be named on a line that cannot be used
+        notes += _not_named(images, labels, table)
     pixels = _in_splits(arrays["images"], splits, identity, cache_dir)
     parts = {name: Split(pixels[name], table.labels[rows]) for name, rows in splits.items()}
     return Dataset(
@@ -111,6 +114,17 @@ def load(
             "white": pictures.used_white(arrays),
         },
     )
+
+
+def _not_named(images: Path, labels: Path, table: Table) -> list[str]:
+    """A sentence about images that are there and that the CSV file does not name; none if it names all."""
+    there = images_in(images)
+    named = {Path(file) for file in table.files}
+    others = [str(path) for path in there if path not in named]
+    if not others:
+        return []
+    some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+    return [f"{len(others):,} of {len(there):,} images in {images} are not in {labels.name} and are not used ({some})"]
 
 
 def _pictures(images: Path, labels: Path, table: Table, shape: tuple[int, int, int], white: int | None) -> Pictures:

@@ -112,9 +112,7 @@ def _column(
         return _lists(feature.feature, cells)
     if not isinstance(feature, datasets.Value):
         return "holds something else"
-    if feature.dtype == "bool":
-        return [Label(name)], _each(cells, lambda x: MISSING if x is None else int(x)), "true is on, false is off"
-    texts = {split: ["" if x is None else str(x).strip() for x in column] for split, column in cells.items()}
+    texts = {split: ["" if x is None else _text(x) for x in column] for split, column in cells.items()}
     whole = [text for column in texts.values() for text in column]
     try:
         column = read_column(whole, range(len(whole)), unmarked)
@@ -127,6 +125,10 @@ def _column(
             return str(error).partition("(line")[0].replace("; first on line 0", "").strip()
     number = {text: i for i, text in enumerate(classes)}
     return [Label(name, classes)], _each(texts, lambda x: number.get(x, MISSING)), describe_classes(classes)
+
+
+def _text(cell: Any) -> str:
+    return str(cell).lower() if isinstance(cell, bool) else str(cell).strip()
 
 
 def _classes(name: str, dtype: str, different: Sequence[str], examples: int, asked: bool) -> tuple[str, ...]:

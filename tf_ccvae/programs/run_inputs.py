@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tf_ccvae.data.class_folders import SUFFIXES
 from tf_ccvae.data.dataset import DataError, Dataset
 from tf_ccvae.settings import Config, ConfigError, check_data
 from tf_ccvae.settings.schema import Data
@@ -17,7 +18,6 @@ from tf_ccvae.settings.schema import Data
 if TYPE_CHECKING:
     from tf_ccvae.training.run_directory import Run
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".pgm")
 PLACES = ("images", "labels", "path")  # the data settings that say where files are; they may differ from the run's
 
 
@@ -128,9 +128,9 @@ def read_images(
             continue
         files = [path]
         if path.is_dir():
-            files = sorted(x for x in path.iterdir() if x.suffix.lower() in IMAGE_SUFFIXES)
+            files = sorted(x for x in path.iterdir() if x.suffix.lower() in SUFFIXES)
             if not files:
-                raise ConfigError(f"{path}: no images in this folder ({', '.join(IMAGE_SUFFIXES)})")
+                raise ConfigError(f"{path}: no images in this folder ({', '.join(SUFFIXES)})")
         for file in files:
             if not file.is_file():
                 raise ConfigError(f"{file}: no such file; name an image, a folder, or an index into the {split} split")

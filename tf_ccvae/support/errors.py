@@ -33,8 +33,9 @@ def failed_write(error: BaseException) -> OSError | None:
 
     They say `/run/events.out; No space left on device`, and call it a resource that is exhausted, as memory is too.
     """
+    text = re.sub(r"\{\{.*?\}\}", "", str(error))  # the place in a graph, which may hold slashes
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.ENOLCK, errno.EIO):
-        if match := re.search(rf"(\S+); {re.escape(os.strerror(number))}", str(error)):
+        if match := re.search(rf"(?<!\S)(\S*/.*?|\S+); {re.escape(os.strerror(number))}", text):
             return OSError(number, os.strerror(number), match[1])
     return None
 

@@ -22,6 +22,11 @@ def _figure(width: float, height: float, layout: Literal["constrained"] | None =
     return figure
 
 
+def _beyond(names: Sequence[str]) -> float:
+    """Inches that the longest name, written small, needs beyond those of a usual one."""
+    return 0.11 * max(0, max(map(columns_of, names), default=0) - 20)
+
+
 @plain_text
 def grid(
     images: np.ndarray, rows: Sequence[str] = (), columns: Sequence[str] = (), title: str = "", scale: float = 1.5
@@ -102,7 +107,8 @@ def heat_map(
       limit: value of the strongest colour.
       both_signs: whether negative values have a colour of their own.
     """
-    figure = _figure(2.4 + 0.42 * len(columns), 1.8 + 0.36 * len(rows), "constrained")
+    width = 2.4 + 0.42 * len(columns) + _beyond(rows) + _beyond(columns) / 2  # these stand at 60 degrees
+    figure = _figure(width, 1.8 + 0.36 * len(rows) + _beyond(columns), "constrained")
     axes = figure.subplots()
     low = -limit if both_signs else 0.0
     axes.imshow(values, cmap="RdBu" if both_signs else "Blues", vmin=low, vmax=limit, aspect="auto")
@@ -128,7 +134,7 @@ def bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], title: st
       series: name to one value per group.
       title: above everything.
     """
-    figure = _figure(6.4, 0.8 + 0.32 * len(groups), "constrained")
+    figure = _figure(6.4 + _beyond(groups), 0.8 + 0.32 * len(groups), "constrained")
     axes = figure.subplots()
     height = 0.8 / max(len(series), 1)
     for k, (name, values) in enumerate(series.items()):

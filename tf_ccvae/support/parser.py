@@ -5,6 +5,7 @@ It needs the standard library alone, so that a client of a server runs without T
 
 import argparse
 import contextlib
+import io
 import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -24,9 +25,20 @@ class Parser(argparse.ArgumentParser):
         settings.setdefault("allow_abbrev", False)
         super().__init__(prog, description=description, **settings)
 
+    def parse_known_args(self, *arguments: Any, **named: Any) -> Any:
+        escape_what_cannot_be_shown()
+        return super().parse_known_args(*arguments, **named)
+
     def error(self, message: str) -> NoReturn:
         message = message.removeprefix("argument ").replace("expected one argument", "a value is missing")
         raise UserError(f"{message}; see --help")
+
+
+def escape_what_cannot_be_shown() -> None:
+    """Lets the terminal write `\\u8868` where its encoding lacks a character of a name, instead of raising an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def report(error: UserError | OSError | ModuleNotFoundError, place: object = None) -> int:
