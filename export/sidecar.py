@@ -57,6 +57,7 @@ def describe(
             "layout": layout,
             "dtype": "float32",
             "range": [0.0, 1.0],
+            **({} if white is None else {"white": white}),
         },
         "latents": model.decoder_inputs,
         "style": [model.labels.characteristic, model.decoder_inputs],
@@ -67,8 +68,6 @@ def describe(
         },
         "files": dict(files),
     }
-    if white is not None:
-        content["image"]["white"] = white
     if visibility is not None and visibility.size:
         content["visible"] = [
             {"label": int(label), "change": round(float(row[label]), CHANGE_DIGITS)}

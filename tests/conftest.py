@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: a tiny data set that is learned in seconds, a run on it, and an export of that."""
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -76,6 +77,12 @@ def pytest_collection_modifyitems(config, items):
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("system")]
+
+
+def pytest_collection_finish(session):
+    """What was imported is there to stay: the garbage collector need not look at it at every graph that is traced."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(session):

@@ -4,6 +4,7 @@ A fresh interpreter takes some six seconds to import what the programs need. Wha
 environment that is set before TensorFlow is imported, is tested in test_startup.py.
 """
 
+import gc
 import multiprocessing
 import os
 import resource
@@ -70,6 +71,7 @@ def run(module, *arguments, output):
 
 
 def _be(module, arguments, output, environment, largest_file):
+    gc.freeze()  # as in conftest.py
     os.chdir(ROOT)
     os.environ.clear()
     os.environ.update(environment)

@@ -179,7 +179,7 @@ def train(dataset: Dataset, seed: int = 0, epochs: int = EPOCHS) -> Judge:
         for start in range(0, per_epoch * BATCH, BATCH):
             rows = np.sort(order[start : start + BATCH])
             images, moved = shifted(np.asarray(split.images[rows]), random)
-            shown = {name: np.float32(factors[name][rows]) for name in factors}
+            shown = {name: x[rows].astype(np.float32) for name, x in factors.items()}
             shown = {name: x if name in sizes else np.where(moved[:, None], np.nan, x) for name, x in shown.items()}
             noise = tf.constant(random.integers(0, 2**30, 2), tf.int32)
             step(tf.constant(images), tf.constant(values[rows]), {k: tf.constant(x) for k, x in shown.items()}, noise)
@@ -200,11 +200,11 @@ def shifted(images: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray
     """
     count, height, width = images.shape[:3]
     most = max(1, height // 32)
-    moved = random.random(count) < 0.5
-    steps = np.where(moved[:, None], random.integers(-most, most + 1, (count, 2)), 0)
+    moved = random.uniform(size=(count, 1)) < 0.5
+    steps = np.where(moved, random.integers(-most, most + 1, (count, 2)), 0)
     rows = np.clip(np.arange(height) + steps[:, :1], 0, height - 1)
     columns = np.clip(np.arange(width) + steps[:, 1:], 0, width - 1)
-    return images[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]], moved
+    return images[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]], moved[:, 0]
 
 
 def accuracy(judge: Judge, split: Split) -> JsonObject:

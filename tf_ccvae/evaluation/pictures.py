@@ -68,22 +68,16 @@ def swaps(context: Context) -> Sheet | None:
     pictures = dict(zip(edits, counterfactual.drawn(renderer, list(edits.values())), strict=True))
     rows, names = [], []
     for i, label in enumerate(context.labels):
-        row = [np.ones(context.model.image_shape, np.float32)] * 8
-        for place, kind in enumerate(("swap", "swap_within")):
+        row = np.ones((8, *context.model.image_shape), np.float32)
+        for place, kind in ((0, "swap"), (4, "swap_within")):
             if (i, kind) in edits:
                 edit = edits[i, kind]
-                recipient, donor, truth = (
-                    image.astype(np.float32) / 255
-                    for image in (context.images[edit.rows[0]], context.images[edit.donors[0]], pictures[i, kind][0])
-                )
-                row[4 * place : 4 * place + 4] = [
-                    recipient,
-                    donor,
-                    counterfactual.edited_pictures(context, edit)[0],
-                    truth,
-                ]
+                donors = context.images[edit.donors]
+                shown = [context.images[edit.rows[0]], donors[0], pictures[i, kind][0]]
+                row[[place, place + 1, place + 3]] = np.stack(shown).astype(np.float32) / 255
+                row[place + 2] = counterfactual.edited_pictures(context, edit)[0]
         if (i, "swap") in edits or (i, "swap_within") in edits:
-            rows.append(np.stack(row))
+            rows.append(row)
             names.append(label.name)
     columns = ("recipient", "donor", "swap", "truth", "both have it", "donor", "swap", "truth")
     return Sheet(np.stack(rows), tuple(names), columns) if rows else None
