@@ -113,12 +113,26 @@ def value_of(text: str, label: dict) -> int:
     raise Mistake(f"{label['name']}={text}: no such value; there are {', '.join(values)}")
 
 
+def parted(setting: str, labels: list[dict]) -> tuple[str, str]:
+    """`Smiling=on` as its two parts: of the longest name of a label that has the value, since names may hold =."""
+    places = [i for i in range(len(setting), 0, -1) if setting[i - 1 : i] == "="]
+    parts = [(setting[: i - 1], setting[i:]) for i in places]
+    known = [(label, value) for name, value in parts for label in labels if label["name"] == name]
+    for label, value in known:
+        try:
+            value_of(value, label)
+        except Mistake:
+            continue
+        return label["name"], value
+    return (known[0][0]["name"], known[0][1]) if known else ("", "")
+
+
 def asked(settings: list[str], labels: list[dict]) -> tuple[np.ndarray, np.ndarray]:
     """`["Smiling=on"]` as values int32 (1, labels) and mask bool (1, labels)."""
     names = [x["name"] for x in labels]
     values, mask = np.zeros((1, len(names)), np.int32), np.zeros((1, len(names)), bool)
     for setting in settings:
-        name, _, value = setting.rpartition("=")
+        name, value = parted(setting, labels)
         if name not in names:
             raise Mistake(f"{setting}: write LABEL=VALUE with a label of {', '.join(names)}")
         index = names.index(name)

@@ -203,13 +203,15 @@ def reconstruct(client: "CCVAEClient", arguments: argparse.Namespace) -> None:
 
 def generate(client: "CCVAEClient", arguments: argparse.Namespace) -> None:
     """Writes new images."""
-    new = client.generate(settings_of(arguments.label), arguments.count, arguments.seed)
+    new = client.generate(settings_of(client, arguments.label), arguments.count, arguments.seed)
     write(new["image"], arguments.out, [f"image{arguments.seed + i}" for i in range(arguments.count)])
 
 
 def set_labels(client: "CCVAEClient", arguments: argparse.Namespace) -> None:
     """Writes images with labels set."""
-    write(client.set_labels(arguments.files, settings_of(arguments.label)), arguments.out, stems(arguments.files))
+    write(
+        client.set_labels(arguments.files, settings_of(client, arguments.label)), arguments.out, stems(arguments.files)
+    )
 
 
 def swap(client: "CCVAEClient", arguments: argparse.Namespace) -> None:
@@ -233,13 +235,11 @@ COMMANDS: Mapping[str, Callable[["CCVAEClient", argparse.Namespace], None]] = {
 }
 
 
-def settings_of(pairs: Sequence[str]) -> dict[str | int, str | int]:
+def settings_of(client: "CCVAEClient", pairs: Sequence[str]) -> dict[str | int, str | int]:
     """`["Smiling=1"]` as a dict."""
     result: dict[str | int, str | int] = {}
     for pair in pairs:
-        name, equals, value = pair.rpartition("=")
-        if not equals or not name or not value:
-            raise BadInput(f"--label: must be such as Smiling=1, got {pair!r}")
+        name, value = client.setting(pair)
         if name in result:
             raise BadInput(f"--label: {name} is given twice")
         result[name] = value

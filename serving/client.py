@@ -18,7 +18,7 @@ import numpy as np
 from serving import images as pictures
 from serving.errors import BadInput, ModelUnknown, ServerAway, ServingError, SignatureUnknown, VersionUnknown
 from serving.target import Answer, Endpoint, Specification, State, Transport
-from serving.values import value_of
+from serving.values import setting_of, value_of
 from tf_ccvae.support.files import JsonObject
 
 ROWS = 64  # of one request; more are sent in several
@@ -267,6 +267,10 @@ class CCVAEClient:
         if label not in names:
             raise BadInput(f"{label}: no such label; the model has {', '.join(names)}")
         return names.index(label)
+
+    def setting(self, text: str) -> tuple[str, str]:
+        """The label and the value in a text such as `Smiling=on`; see `values.setting_of`."""
+        return setting_of(text, lambda: self.describe()["labels"])
 
     def _value(self, index: int, label: str | int, value: str | int) -> int:
         about = self.describe()["labels"][index]

@@ -5,7 +5,7 @@ knows it. Characteristic latents are laid out label after label; the style laten
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Integral
@@ -88,6 +88,23 @@ class Label:
             return WORDS.get(text.lower())
         digits = text.isascii() and text.isdigit() and not any(map(NUMBER.fullmatch, self.classes))
         return int(text) if digits and int(text) < self.values else None
+
+
+def parted(text: str, names: Sequence[str], has: Callable[[str, str], bool]) -> tuple[str, str] | None:
+    """A text NAME=VALUE as its two parts, None if it has no '='. Names of labels and classes may hold '=' themselves.
+
+    Of several ways to part the text, the one with the longest name of a label that has the value; then the one with the
+    longest name of a label; then the one with the longest name.
+
+    Args:
+      text: such as `Smiling=on`.
+      names: of the labels.
+      has: whether a label, by its name, has a value.
+    """
+    places = [i for i, x in enumerate(text) if x == "=" and i]
+    parts = [(text[:i], text[i + 1 :]) for i in reversed(places)]
+    named = [part for part in parts if part[0] in names]
+    return next((part for part in named if has(*part)), next(iter(named or parts), None))
 
 
 class LabelConfig(TypedDict):

@@ -20,16 +20,34 @@ export function indexOfValue(text, label) {
   throw new Mistake(`${name}=${text}: no such value; there are ${values.join(", ")}`);
 }
 
+// Position of the label and the text of the value in "Smiling=on": of the longest name of a label that has the value,
+// since names may hold "=" themselves; position -1 if there is no such label.
+function parted(setting, labels) {
+  const known = [];
+  for (let at = setting.lastIndexOf("="); at > 0; at = setting.lastIndexOf("=", at - 1)) {
+    const index = labels.findIndex((label) => label.name === setting.slice(0, at));
+    if (index >= 0) known.push([index, setting.slice(at + 1)]);
+  }
+  const has = ([index, text]) => {
+    try {
+      indexOfValue(text, labels[index]);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  return known.find(has) ?? known[0] ?? [-1, ""];
+}
+
 // Values of all labels, and which of them are asked for, from ["Smiling=on"].
 export function asked(settings, labels) {
   const values = new Int32Array(labels.length);
   const mask = new Uint8Array(labels.length);
   for (const setting of settings) {
-    const at = setting.lastIndexOf("=");
-    const index = at < 0 ? -1 : labels.findIndex((label) => label.name === setting.slice(0, at));
+    const [index, text] = parted(setting, labels);
     if (index < 0) throw new Mistake(`${setting}: write LABEL=VALUE with a label of ${labels.map((x) => x.name).join(", ")}`);
     if (mask[index]) throw new Mistake(`${setting}: ${labels[index].name} is given twice`);
-    values[index] = indexOfValue(setting.slice(at + 1), labels[index]);
+    values[index] = indexOfValue(text, labels[index]);
     mask[index] = 1;
   }
   return { values, mask };

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from export.uses import Uses, as_float32
-from serving.values import value_of
+from serving.values import setting_of, value_of
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -146,6 +146,49 @@ def test_python_example_takes_values_by_the_rule_of_the_client(label):
             return None
 
     assert [value(text) for text in TEXTS] == [value_by_rule(text, label) for text in TEXTS]
+
+
+EQUALS = [
+    {"name": "a", "kind": "binary", "values": ["off", "on"]},
+    {"name": "a=b", "kind": "binary", "values": ["off", "on"]},
+    {"name": "kind", "kind": "categorical", "values": ["x=1", "y"]},
+]
+PARTED = {"a=on": [0, 1], "a=b=1": [1, 1], "kind=x=1": [2, 0], "kind=z=1": None, "none=1": None, "a": None, "=1": None}
+
+
+def test_names_that_hold_equals_signs_are_told_apart_by_the_client_and_the_python_example():
+    example = runpy.run_path(os.path.join(ROOT, "examples", "onnx_python.py"), run_name="example")
+    for text, expected in PARTED.items():
+        try:
+            values, mask = example["asked"]([text], EQUALS)
+        except example["Mistake"]:
+            assert expected is None, text
+        else:
+            assert [int(mask.argmax()), int(values[mask][0])] == expected, text
+        if expected:
+            name, value = setting_of(text, lambda: EQUALS)
+            assert (name, value_by_rule(value, EQUALS[expected[0]])) == (EQUALS[expected[0]]["name"], expected[1])
+
+
+@pytest.mark.system
+def test_node_example_tells_names_that_hold_equals_signs_apart():
+    code = """
+        const { asked } = await import(process.argv[1]);
+        const [labels, texts] = JSON.parse(process.argv[2]);
+        const found = (text) => {
+            try { const { values, mask } = asked([text], labels); const at = mask.indexOf(1); return [at, values[at]]; }
+            catch { return null; }
+        };
+        console.log(JSON.stringify(texts.map(found)));
+    """
+    module = os.path.join(ROOT, "examples", "onnx_node", "values.mjs")
+    done = subprocess.run(
+        ["node", "--input-type=module", "-e", code, module, json.dumps([EQUALS, list(PARTED)])],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert json.loads(done.stdout) == list(PARTED.values())
 
 
 @pytest.mark.system

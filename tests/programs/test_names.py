@@ -23,6 +23,7 @@ from tf_ccvae.data.dataset import Split
 from tf_ccvae.labels import Label, Labels
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.programs import intervene
+from tf_ccvae.programs.intervention_commands import latent_names
 from tf_ccvae.support.files import write_json
 from tf_ccvae.training import run_directory
 
@@ -156,3 +157,9 @@ def test_any_printable_names_go_unchanged_through_csv_settings_and_the_config_of
     assert list(settings.Config.from_yaml(tmp_path / "config.yaml").data.label_names) == names
     labels = Labels((*(Label(name) for name in names), Label("kind of " + names[0], (names[0], "other " + names[0]))))
     assert Labels.from_config(json.loads(json.dumps(labels.get_config()))) == labels
+
+
+def test_columns_of_latents_have_names_that_differ_where_a_label_is_called_like_style():
+    labels = Labels((Label("style_0"), Label("Hat", latents=2)))
+    model = CCVAE((28, 28, 1), labels, latents=5, widths=(4, 4, 4), hidden=8)
+    assert latent_names(model) == ["style_0", "Hat_0", "Hat_1", "style_0 (style)", "style_1"]

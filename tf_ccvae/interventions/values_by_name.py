@@ -3,13 +3,12 @@
 `Label.value_of` says which numbers and texts name a value.
 """
 
-import contextlib
 import difflib
 from collections.abc import Mapping
 
 import numpy as np
 
-from tf_ccvae.labels import MISSING, Value
+from tf_ccvae.labels import MISSING, Value, parted
 from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.objective.exclusions import value_places, value_slices
 
@@ -41,21 +40,16 @@ def label_value(model: LabelledVAE, name: str, value: Value) -> int:
 
 
 def setting_of(model: LabelledVAE, text: str) -> tuple[str, str] | None:
-    """A text NAME=VALUE as its two parts, None if it has no '='. Names of labels and classes may hold '=' themselves.
+    """A text NAME=VALUE as its two parts, None if it has no '='; see `labels.parted`."""
 
-    Of several ways to part the text, the one with the longest name of a label that has the value; then the one with the
-    longest name of a label.
-    """
-    places = [i for i, x in enumerate(text) if x == "=" and i]
-    parts = [(text[:i], text[i + 1 :]) for i in reversed(places)]
-    if not parts:
-        return None
-    named = [part for part in parts if part[0] in model.labels.names]
-    for name, value in named:
-        with contextlib.suppress(ValueError):
+    def has(name: str, value: str) -> bool:
+        try:
             label_value(model, name, value)
-            return name, value
-    return (named or parts)[0]
+        except ValueError:
+            return False
+        return True
+
+    return parted(text, model.labels.names, has)
 
 
 def label_values(model: LabelledVAE, settings: Mapping[str, Value]) -> tuple[np.ndarray, np.ndarray]:

@@ -217,11 +217,15 @@ def encode(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSetti
 
 
 def latent_names(model: "LabelledVAE") -> list[str]:
-    """A name for each latent: the label's (with a number if it has several), then style_0, style_1, ..."""
+    """A name for each latent: the label's (with a number if it has several), then style_0, style_1, ...
+
+    Where a label's name would come twice so, such as of one called style_0, the latent is `style_0 (style)`.
+    """
     names = []
     for label in model.labels:
         names += [label.name] if label.latents == 1 else [f"{label.name}_{k}" for k in range(label.latents)]
-    return [*names, *(f"style_{k}" for k in range(model.decoder_inputs - len(names)))]
+    style = [f"style_{k}" for k in range(model.decoder_inputs - len(names))]
+    return [*names, *(f"{name} (style)" if name in names else name for name in style)]
 
 
 def decode(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSettings, out: Path) -> None:
