@@ -55,9 +55,7 @@ class CtrlC(keras.callbacks.Callback):
 
     def __init__(self, times):
         super().__init__()
-        self.times = times
-        self.raised = False
-        self.batch = None
+        self.times, self.raised, self.batch = times, False, None
 
     def on_epoch_begin(self, epoch, logs=None):
         try:
