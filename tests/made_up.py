@@ -52,7 +52,7 @@ def on_tiny_folder(tiny_folder):
         *("--data.name", "folder", "--data.images", str(images), "--data.labels", str(labels)),
         *("--data.image-size", "28", "--data.channels", "1", "--model.latents", "6", "--model.hidden", "32"),
         *("--model.encoder-widths", "[8, 8, 16]", "--training.batch-size", "32"),
-        *("--model.likelihood-scale", "1.0", "--objective.label-weight", "100"),
+        *("--model.likelihood-scale", "1.0", "--objective.label-weight", "100", "--tracking.pictures", "0"),
     ]
 
 

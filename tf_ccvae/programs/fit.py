@@ -46,6 +46,7 @@ MAY_CHANGE = (  # when a run is continued
     "export.formats",
     "export.to",
     "tracking.tensorboard",
+    "tracking.pictures",
     "tracking.mlflow",
     "tracking.wandb",
     "tracking.experiment",
@@ -187,16 +188,15 @@ def open_run(command: settings.Command, dataset: Dataset, devices: Devices) -> R
 
 def train(job: Job, trackers: Trackers) -> LabelledVAE | None:
     """Trains and saves the model of the best epoch; None after Ctrl-C."""
-    from tf_ccvae.training import build, loop, run_directory, terminal
+    from tf_ccvae.training import build, loop, pictures, run_directory, terminal
 
     config, run = job.config, job.run
-    steps = build.steps_per_epoch(config, job.dataset.train)
-    epochs = build.number_of_epochs(config, job.dataset.train)
-    with terminal.progress(job.console, epochs, steps, run.state().epoch) as bar:
-        callbacks = (bar.callback, *trackers.callbacks)
+    counts = (build.number_of_epochs(config, job.dataset.train), build.steps_per_epoch(config, job.dataset.train))
+    with terminal.progress(job.console, *counts, run.state().epoch) as bar:
+        drawing = pictures.during(config.tracking, run, job.dataset, job.devices)
+        callbacks = (bar.callback, *trackers.callbacks, *drawing)
         model, interrupted = loop.train(config, job.dataset, run, bar.epoch, callbacks, job.devices)
-    finished = run.state().epoch
-    if finished and job.devices.chief:
+    if (finished := run.state().epoch) and job.devices.chief:
         run.save_model(model)
     if interrupted:
         job.console.print(f"Stopped after {finished} finished epochs. Go on by: {continued(run)}")

@@ -195,6 +195,11 @@ class Tracking(Settings):
     tensorboard: bool = Field(
         default=True, description="write TensorBoard events into the run directory: true or false"
     )
+    pictures: int = Field(
+        default=5,
+        ge=0,
+        description="every how many epochs the figures are drawn, in TensorBoard too; 0 for at the end alone",
+    )
     mlflow: bool = Field(default=False, description="record the run in MLflow: true or false")
     wandb: bool | Literal["offline"] = Field(
         default=False,

@@ -164,5 +164,10 @@ def png(figure: Figure) -> bytes:
 
 def save(figure: Figure, path: Path) -> None:
     """Writes a figure as PNG."""
+    write(png(figure), path)
+
+
+def write(content: bytes, path: Path) -> None:
+    """Writes the content of a PNG file."""
     with replacing(path) as beside:
-        beside.write_bytes(png(figure))
+        beside.write_bytes(content)
