@@ -7,7 +7,7 @@ import pytest
 
 from tf_ccvae.labels import Label, Labels
 from tf_ccvae.models import networks, residual
-from tf_ccvae.models.baselines import M2, VAEClassifier
+from tf_ccvae.models.baselines import DIVA, M2, VAEClassifier
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.models.conditional_prior import LabelDistributions
 from tf_ccvae.models.counting import LabelCounts, Sum
@@ -21,6 +21,7 @@ LABELS = Labels((Label("glasses"), Label("colour", ("red", "green", "blue")), La
 IMAGE, SMALL = (28, 28, 1), {"latents": 9, "widths": (4, 4, 8), "hidden": 16}
 MADE = {
     "ccvae": lambda: CCVAE(IMAGE, LABELS, **SMALL, consistency_weight=3.0),
+    "diva": lambda: DIVA(IMAGE, LABELS, **SMALL),
     "m2": lambda: M2(IMAGE, LABELS, **SMALL),
     "vae_classifier": lambda: VAEClassifier(IMAGE, LABELS, **SMALL),
     "critic": lambda: Critic(LABELS, 7),

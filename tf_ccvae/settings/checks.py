@@ -89,7 +89,7 @@ def number_of_latents(config: Config, labels: Labels) -> int:
     """
     model = config.model
     needed, what = 0, ""
-    if model.name == "ccvae":
+    if model.name in ("ccvae", "diva"):
         needed = labels.with_latents(model.latents_per_label).characteristic
         own = model.latents_per_label
         what = f"{len(labels)} labels with model.latents_per_label {own}; at least {needed} are needed"

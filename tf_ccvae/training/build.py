@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tf_ccvae.data.dataset import Dataset, Split
 from tf_ccvae.models import backbones
-from tf_ccvae.models.baselines import M2, VAEClassifier
+from tf_ccvae.models.baselines import DIVA, M2, VAEClassifier
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.settings import Config, ConfigError, number_of_latents
@@ -116,6 +116,9 @@ def build_model(config: Config, dataset: Dataset, train: Split) -> LabelledVAE:
             proposals=objective.proposals,
             **shared,
         )
+    elif settings.name == "diva":
+        own = dataset.labels.with_latents(settings.latents_per_label)
+        model = DIVA(labels=own, nodes=objective.nodes, proposals=objective.proposals, **shared)
     else:
         model = (M2 if settings.name == "m2" else VAEClassifier)(labels=dataset.labels, **shared)
     model.label_statistics.learn(train.labels)
