@@ -14,6 +14,7 @@ from export.errors import ExportError
 from export.options import Options
 from export.uses import as_float32
 from tf_ccvae import __version__
+from tf_ccvae.models.baselines import DIVA
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.settings import Config
 from tf_ccvae.support.errors import failed_write, reason
@@ -92,7 +93,7 @@ def load(run: Path) -> tuple[run_directory.Run, CCVAE]:
         loaded, model = run_directory.load(run)
     except (ValueError, OSError) as error:
         raise ExportError(f"{run / 'model.keras'}: not readable ({error}); train again") from error
-    if not isinstance(model, CCVAE):
+    if not isinstance(model, CCVAE) or isinstance(model, DIVA):
         raise ExportError(f"{run}: holds a {type(model).__name__}, a baseline; only CCVAE models are exported")
     return loaded, model
 
