@@ -255,13 +255,15 @@ def scores(context: Context, renderer: Renderer, edits: list[Edit]) -> JsonObjec
         made = {edit.kind: edited_pictures(context, edit)}
         if edit.donors is None:
             made["traverse"] = traversal_ends(context, edit)
-        for kind, edited in made.items():
-            chosen = nearest(edited, pictures, edit.truth.of)
+        picked = {kind: nearest(edited, pictures, edit.truth.of) for kind, edited in made.items()}
+        shown = np.unique(np.concatenate(list(picked.values())))
+        rebuilt = interventions.reconstruct(context.model, pictures[shown])
+        for kind, chosen in picked.items():
             which = edit.truth.of[chosen]
-            rows, truth = edit.rows[which], pictures[chosen]
+            rows, truth = edit.rows[which], pictures[chosen] / np.float32(255)
             original = context.images[rows] / np.float32(255)
-            rebuilt = interventions.reconstruct(context.model, truth)
-            found = errors(edited[which], original, truth / np.float32(255), context.rebuilt[rows], rebuilt)
+            again = rebuilt[np.searchsorted(shown, chosen)]
+            found = errors(made[kind][which], original, truth, context.rebuilt[rows], again)
             there = np.isfinite(found.edited)
             for name, values in found._asdict().items():
                 np.add.at(sums[kind][name][:, edit.label], rows[there], values[there])
