@@ -99,6 +99,7 @@ def dataset(
         "factors": {part: names_of(style, part) for part in style.parts},
         "label_factors": label_factors(style),
         "style_factors": ("background_color", "shift"),
+        "positions": ("shift",),
     }
     described = {
         split: {factor: x[a:b] for factor, x in drawn.items()}

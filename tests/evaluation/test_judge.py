@@ -112,3 +112,10 @@ def test_missing_labels_teach_nothing(data):
     hidden = dataclasses.replace(data.train, labels=np.full_like(data.train.labels, MISSING), factors={})
     blind = dataclasses.replace(data, train=hidden, test=dataclasses.replace(data.test, factors={}))
     assert judges.train(blind, seed=0, epochs=1).about["accuracy"] < 0.7
+
+
+def test_a_position_is_learned_from_images_that_were_not_shifted(data, monkeypatch):
+    monkeypatch.setattr(judges, "shifted", lambda images, random: (images, np.ones(len(images), bool)))  # all are
+    named = dataclasses.replace(data, about={**data.about, "positions": ("shade",)})
+    scores = [judges.train(x, seed=0, epochs=4).about["factors"]["shade"] for x in (named, data)]
+    assert scores[0] < 0.05 < 0.3 < scores[1]  # where all have moved there is nothing to learn it from

@@ -80,6 +80,7 @@ def load(
         "factors": FACTORS,
         "label_factors": LABEL_FACTORS,
         "style_factors": STYLE_FACTORS,
+        "positions": ("shift",),
     }
     splits = {"train": train.factors, "validation": validation.factors, "test": test.factors}
     renderer = AvatarsRedrawing(splits, image_size, VERSION, cache_dir, processes)

@@ -84,7 +84,7 @@ class Dataset:
       name: the source, for file names and reports.
       labels: what the columns of `Split.labels` mean.
       train, validation, test: the splits.
-      about: licence, source and whatever else a report should say.
+      about: licence, source and whatever else a report should say; `positions` names factors that a shift would change.
       renderer: draws the examples again with one label changed; None where pictures cannot be drawn.
     """
 

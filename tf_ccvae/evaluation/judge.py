@@ -123,8 +123,8 @@ def train(dataset: Dataset, seed: int = 0, epochs: int = EPOCHS) -> Judge:
     The loss is the cross-entropy of known labels and of categorical factors plus half the squared error of standardised
     continuous ones, each averaged over the examples. So that it is hard to fool by pictures that a person cannot tell
     apart, half of the images are blurred a little, as decoded ones are, half are shifted by up to a 32nd of their size,
-    and all get noise of a standard deviation from 0 to 0.05. Shifted images do not teach continuous factors, since a
-    factor may be the position.
+    and all get noise of a standard deviation from 0 to 0.05. Shifted images do not teach what `positions` of
+    `Dataset.about` names.
 
     Args:
       dataset: with all labels that are known.
@@ -139,6 +139,7 @@ def train(dataset: Dataset, seed: int = 0, epochs: int = EPOCHS) -> Judge:
     continuous = {name: moments(factors[name]) for name, x in kinds.items() if x is None}
     sizes = {name: len(x) for name, x in kinds.items() if x is not None}
     network = build(dataset.image_shape, labels, sizes, continuous)
+    positions = [name for name in dataset.about.get("positions", ()) if name in continuous]
     per_epoch = max(1, len(split) // BATCH)
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(RATE, epochs * per_epoch))
     optimizer.build(network.trainable_variables)
@@ -180,7 +181,7 @@ def train(dataset: Dataset, seed: int = 0, epochs: int = EPOCHS) -> Judge:
             rows = np.sort(order[start : start + BATCH])
             images, moved = shifted(np.asarray(split.images[rows]), random)
             shown = {name: x[rows].astype(np.float32) for name, x in factors.items()}
-            shown = {name: x if name in sizes else np.where(moved[:, None], np.nan, x) for name, x in shown.items()}
+            shown |= {name: np.where(moved[:, None], np.nan, shown[name]) for name in positions}
             noise = tf.constant(random.integers(0, 2**30, 2), tf.int32)
             step(tf.constant(images), tf.constant(values[rows]), {k: tf.constant(x) for k, x in shown.items()}, noise)
     judge = Judge(network, labels, kinds, {})
