@@ -119,6 +119,22 @@ test("on a phone the tabs stand in one row, and what they show begins on the fir
     { viewport: { width: 390, height: 844 } },
   ));
 
+test("a face that is chosen is brought into sight in the gallery, on a phone too", () =>
+  fresh(
+    async (page) => {
+      await page.evaluate(() => (globalThis as any).explorer.choose((globalThis as any).explorer.gallery.length - 1));
+      const inSight = () =>
+        page.locator(".stage .face").last().evaluate((face) => {
+          const [box, own] = [face.parentElement!.getBoundingClientRect(), face.getBoundingClientRect()];
+          return own.left >= box.left - 1 && own.right <= box.right + 1;
+        });
+      await expect.poll(inSight).toBe(true);
+      expect(await page.evaluate(() => window.scrollY)).toBe(0);
+    },
+    "#face=0",
+    { viewport: { width: 390, height: 844 } },
+  ));
+
 test("swap carries a characteristic of the donor over, as Python does", () =>
   fresh(async (page) => {
     await page.getByRole("tab", { name: "Characteristics" }).focus();

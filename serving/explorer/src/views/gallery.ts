@@ -29,13 +29,24 @@ export function picker(title: string, pictures: readonly Pixels[], choose: (inde
     faces[place]?.focus();
   });
   stop(0);
+  let marked: number | null = null;
   return {
     root,
     mark(index) {
       faces.forEach((face, i) => face.setAttribute("aria-pressed", String(i === index)));
+      const face = index === null || index === marked ? undefined : faces[index];
+      if (face) requestAnimationFrame(() => bringIntoView(root, face)); // once it has its place on the page
+      marked = index;
       if (!root.contains(document.activeElement)) stop(index ?? 0);
     },
   };
+}
+
+/** Scrolls a box, and not the page, so that one of its children is in the middle, if it is not to be seen. */
+function bringIntoView(box: HTMLElement, child: HTMLElement): void {
+  const [outer, inner] = [box.getBoundingClientRect(), child.getBoundingClientRect()];
+  if (inner.left < outer.left || inner.right > outer.right) box.scrollLeft += inner.left - outer.left - (outer.width - inner.width) / 2;
+  if (inner.top < outer.top || inner.bottom > outer.bottom) box.scrollTop += inner.top - outer.top - (outer.height - inner.height) / 2;
 }
 
 /** Where a key leads among faces in rows, or null if it is another key; it ends at the first and the last face. */
