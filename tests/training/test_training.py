@@ -16,19 +16,6 @@ from tf_ccvae.programs.fit import INTERRUPTED
 from tf_ccvae.training import build, loop, measures, run_directory
 
 
-@pytest.fixture
-def configured(tiny_arguments):
-    """Settings for the tiny data, with changes in dotted form."""
-
-    def make(**changes):
-        extra = [
-            part for key, value in changes.items() for part in (f"--{key.replace('__', '.').replace('_', '-')}", value)
-        ]
-        return settings.parse([*tiny_arguments, *map(str, extra)]).config
-
-    return make
-
-
 def trained(config, tiny, path, **keywords):
     run = run_directory.Run(path) if path.exists() else run_directory.create(path, "tiny")
     return loop.train(config, tiny, run, **keywords).model, run
@@ -48,34 +35,6 @@ class StopAfter(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if self.epoch == self.epochs and batch == 3:
             raise KeyboardInterrupt
-
-
-class CtrlC(keras.callbacks.Callback):
-    """Ctrl-C as often as `times` when an epoch begins, and what came of it there."""
-
-    def __init__(self, times):
-        super().__init__()
-        self.times, self.raised, self.batch = times, False, None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        try:
-            for _ in range(self.times):
-                os.kill(os.getpid(), signal.SIGINT)
-                time.sleep(0.1)
-        except KeyboardInterrupt:
-            self.raised = True
-            raise
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.batch = batch
-
-
-@pytest.mark.parametrize(("times", "last_batch"), [(1, 0), (2, None)])
-def test_ctrl_c_ends_a_training_with_its_step_and_pressed_twice_at_once(configured, tiny, tmp_path, times, last_batch):
-    pressed = CtrlC(times)
-    found = loop.train(configured(), tiny, run_directory.create(tmp_path / "run", "tiny"), callbacks=(pressed,))
-    assert found.interrupted and pressed.raised == (times == 2) and pressed.batch == last_batch
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_the_tiny_labels_are_learned(exported, tiny):

@@ -112,6 +112,7 @@ def train(
                 )
         except KeyboardInterrupt:
             interrupted = True
+        interrupted |= interruption.interrupted  # also after the last step
         state = checkpoints.state
         if checkpoints.diverged:
             raise RunError(

@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -146,11 +145,11 @@ def label_terms(
 
     divergence = per_label(tfd.kl_divergence(tfd.Normal(own.loc[..., None], own.scale[..., None]), prior))
     log_ratio = per_label(prior.log_prob(drawn[..., None]) - own.log_prob(drawn)[..., None])
-    log_share = log_values(label_logits(latents, model), labels)  # log q(v|z_i)
     there = value_mask(labels)
-    share = tf.where(there, tf.exp(log_share), 0.0)
+    log_share = log_values(label_logits(latents, model), labels)  # log q(v|z_i)
+    share, log_share = tf.where(there, tf.exp(log_share), 0.0), tf.where(there, log_share, 0.0)
     log_prior = tf.where(there, model.log_label_prior, 0.0)
     chosen = tf.one_hot(tf.where(example.observed, tf.cast(example.values, tf.int32), 0), labels.values)
-    missing = tf.reduce_sum(share * (log_ratio - np.where(there, 1.0, 0.0) * log_share), axis=-1)
+    missing = tf.reduce_sum(share * (log_ratio - log_share), axis=-1)
     characteristic = tf.where(example.observed, -tf.reduce_sum(chosen * divergence, axis=-1), missing)
     return characteristic, tf.reduce_sum(tf.where(example.observed[..., None], chosen, share) * log_prior, axis=-1)
