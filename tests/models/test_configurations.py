@@ -15,6 +15,7 @@ from tf_ccvae.models.independence import Critic
 from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.likelihood import Likelihood
 from tf_ccvae.models.posterior import PosteriorHead
+from tf_ccvae.training.muon import Muon
 from tf_ccvae.training.optimizer import FusedAdam
 
 LABELS = Labels((Label("glasses"), Label("colour", ("red", "green", "blue")), Label("smile", latents=2)))
@@ -41,6 +42,7 @@ MADE = {
     "sum": lambda: Sum(("first", "second")),
     "counts": lambda: LabelCounts(LABELS),
     "adam": lambda: FusedAdam(0.003, beta_2=0.98, global_clipnorm=2.0),
+    "muon": lambda: Muon(0.003, momentum=0.9, global_clipnorm=2.0),
 }
 OF_ANY = {keras.layers.Layer: {"name", "dtype", "trainable"}, keras.metrics.Metric: {"name", "dtype"}}
 

@@ -12,6 +12,7 @@ from tf_ccvae.models.baselines import DIVA, M2, VAEClassifier
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.settings import Config, ConfigError, number_of_latents
+from tf_ccvae.training.muon import Muon
 from tf_ccvae.training.optimizer import FusedAdam
 
 LEAST_EPOCHS = 3  # where `training.epochs` is 'auto', however many steps they are
@@ -138,7 +139,7 @@ def number_of_epochs(config: Config, train: Split) -> int:
 
 
 def build_optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
-    """Adam with the configured schedule over `steps` steps; loss scaling is added by Keras where the precision asks."""
+    """The optimizer with its schedule over `steps` steps; loss scaling is added by Keras where the precision asks."""
     training = config.training
     rate: float | keras.optimizers.schedules.LearningRateSchedule = training.learning_rate
     warmup = min(training.warmup_steps, steps - 1)
@@ -151,7 +152,15 @@ def build_optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
         )
     elif warmup:
         rate = keras.optimizers.schedules.PolynomialDecay(0.0, warmup, training.learning_rate)
-    return FusedAdam(rate, global_clipnorm=training.clip_norm)
+    kind = Muon if optimizer_of(config) == "muon" else FusedAdam
+    return kind(rate, global_clipnorm=training.clip_norm)
+
+
+def optimizer_of(config: Config) -> str:
+    """'muon' or 'adam': what `training.optimizer` names, or what 'auto' stands for."""
+    if config.training.optimizer != "auto":
+        return config.training.optimizer
+    return "muon" if backbone_of(config) == "residual" else "adam"
 
 
 def compile_model(model: LabelledVAE, config: Config, steps: int) -> None:
