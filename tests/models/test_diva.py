@@ -79,6 +79,7 @@ def test_what_missing_labels_add_to_the_bound_is_at_most_the_logarithm_of_one():
     assert (per_label.mean(0) < 0).all()
 
 
+@pytest.mark.programs  # trains
 def test_it_learns_from_any_mask_round_trips_and_makes_the_interventions(tmp_path):
     model = small(DIVA, MIXED.with_latents(2))
     model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
