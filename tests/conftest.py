@@ -53,10 +53,21 @@ FIRST = (  # the files that take longest, so that no process is left with one wh
 )
 
 
+def of_functions(path):
+    """Whether a file of tests is one of those of `FAST`."""
+    place = path.relative_to(Path(__file__).parent)
+    return bool({place.parts[0], str(place)} & set(FAST)) and str(place) not in TRAIN
+
+
+def pytest_ignore_collect(collection_path, config):
+    """`-m fast` need not import the files that hold no such test."""
+    unwanted = config.getoption("markexpr") == "fast" and collection_path.match("test_*.py")
+    return True if unwanted and not of_functions(collection_path) else None
+
+
 def pytest_itemcollected(item):
     """Marks every test `fast`, of a function and small inputs, or `programs`, of whole programs."""
-    place = item.path.relative_to(Path(__file__).parent)
-    fast = {place.parts[0], str(place)} & set(FAST) and str(place) not in TRAIN
+    fast = of_functions(item.path)
     slow = SLOW_FIXTURES & set(item.fixturenames) or item.get_closest_marker("programs")
     item.add_marker("programs" if slow or not fast or item.get_closest_marker("system") else "fast")
 

@@ -67,6 +67,7 @@ def test_missing_labels_are_summed_out_with_their_classifiers_shares():
     np.testing.assert_array_equal(terms.label_marginal, np.zeros((6, 2)))
 
 
+@pytest.mark.programs  # many draws
 def test_what_missing_labels_add_to_the_bound_is_at_most_the_logarithm_of_one():
     """The mean of log sum_v p(v) p(z_i|v) / q(z_i|x) over draws from q is at most 0, and the bound is below it."""
     model, count = small(DIVA, BINARY), 20_000
