@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from benchmarks.common import ROOT, keep, parser_of, table
@@ -22,9 +22,10 @@ from benchmarks.common import ROOT, keep, parser_of, table
 @contextlib.contextmanager
 def double(exported: Path) -> Iterator[list[str]]:
     """The test double with an export; gives its two targets."""
+    from serving import publish
+
     with tempfile.TemporaryDirectory() as base:
-        publishing = ["serving", "prepare", str(exported), "--to", base, "--mount", base]
-        subprocess.run([sys.executable, "-m", *publishing], cwd=ROOT, check=True)
+        publish.prepare(exported, Path(base), mount=PurePosixPath(base))
         command = [sys.executable, "-m", "tests.serving.double", base, "--grpc", "0", "--rest", "0"]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
             try:
@@ -38,9 +39,11 @@ def load(targets: list[str], server: str, users: int, images: int, seconds: floa
     """What `serving.load_test` measures, in a process of its own."""
     arguments = [part for target in targets for part in ("--target", target)]
     arguments += ["--server", server, "--users", str(users), "--images", str(images), "--seconds", str(seconds)]
-    command = [sys.executable, "-m", "serving.load_test", *arguments]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return dict(json.loads(done.stdout))
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "load.json"
+        command = [sys.executable, "-m", "serving.load_test", *arguments, "--out", str(out)]
+        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+        return dict(json.loads(out.read_text(encoding="utf-8")))
 
 
 def summarise(results: list[dict[str, Any]]) -> str:

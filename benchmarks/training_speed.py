@@ -47,6 +47,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "bfloat16": {"dtype": "mixed_bfloat16"},
     "convolutions alone": {},
 }
+STEPS = ("labelled", "unlabelled")
 
 
 def example_batch(batch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -184,6 +185,7 @@ def main() -> None:
     parser.add_argument("--against", metavar="REVISION", help="also time the graph step of this revision, in turns")
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 200])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--steps", nargs="+", default=list(STEPS), choices=list(STEPS), help="with labels, without")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=2.0, help="of steps per variant and round")
     arguments = parser.parse_args()
@@ -191,7 +193,7 @@ def main() -> None:
     with worktree(arguments.against) if arguments.against else contextlib.nullcontext() as place:
         for batch in arguments.batches:
             jobs: dict[tuple[str, bool], tuple[Any, ...]] = {}
-            for labelled in (True, False):
+            for labelled in (name == "labelled" for name in STEPS if name in arguments.steps):
                 for variant in ("graph", *(v for v in arguments.variants if v != "graph")):
                     if labelled or variant != "convolutions alone":
                         jobs[variant, labelled] = (our_step, variant, labelled, batch)

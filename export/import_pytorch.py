@@ -14,9 +14,9 @@ What the programs do not save is set so: p(y) is uniform and no values exclude e
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,10 @@ from export.errors import ExportError
 from tf_ccvae.support.errors import UserError
 from tf_ccvae.support.packages import missing_package
 from tf_ccvae.support.parser import Parser, report
+
+if TYPE_CHECKING:
+    from tf_ccvae.models.ccvae import CCVAE
+    from tf_ccvae.training.run_directory import Run
 
 PARTS = ("encoder", "decoder", "classifier", "cond_prior")
 WRAPPERS = ("module", "_orig_mod")  # what DataParallel and torch.compile insert into the names of weights
@@ -76,7 +80,7 @@ def _unwrapped(name: str) -> str:
     return ".".join(part for part in name.split(".") if part not in WRAPPERS)
 
 
-def _known_classes(path: Path) -> list[Any]:
+def _known_classes(path: Path) -> list[Callable[..., object] | tuple[Callable[..., object], str]]:
     """What a module of the programs is made of: PyTorch's own layers, and empty stand-ins for the programs' classes.
 
     Raises:
@@ -84,7 +88,9 @@ def _known_classes(path: Path) -> list[Any]:
     """
     import torch
 
-    named: list[Any] = []  # pairs of a class and the name that stands for it in the file
+    named: list[
+        Callable[..., object] | tuple[Callable[..., object], str]
+    ] = []  # a class, and the name that stands for it in the file
     for name in torch.serialization.get_unsafe_globals_in_checkpoint(path):
         place, _, last = name.rpartition(".")
         if place.startswith(("torch.nn.modules.", "torch.nn.parallel.")):
@@ -99,7 +105,7 @@ def _known_classes(path: Path) -> list[Any]:
     return named
 
 
-def convert(parts: Mapping[str, Weights], labels: Sequence[str] | None = None, **settings: Any) -> Any:
+def convert(parts: Mapping[str, Weights], labels: Sequence[str] | None = None, **settings: Any) -> "CCVAE":
     """A CCVAE with the weights of the four parts.
 
     Args:
@@ -156,7 +162,7 @@ def _heads(weights: Weights, latents: int) -> list[tuple[np.ndarray, np.ndarray]
 
 
 def _set_encoder(
-    model: Any, convolutions: list[tuple[np.ndarray, np.ndarray]], heads: list[tuple[np.ndarray, np.ndarray]]
+    model: "CCVAE", convolutions: list[tuple[np.ndarray, np.ndarray]], heads: list[tuple[np.ndarray, np.ndarray]]
 ) -> None:
     layers = [*model.encoder.convolutions, model.encoder.to_features]
     for layer, (weight, bias) in zip(layers, convolutions, strict=True):
@@ -166,7 +172,7 @@ def _set_encoder(
         layer.set_weights([weight.T, bias])
 
 
-def _set_decoder(model: Any, layers: list[tuple[np.ndarray, np.ndarray]]) -> None:
+def _set_decoder(model: "CCVAE", layers: list[tuple[np.ndarray, np.ndarray]]) -> None:
     (weight, bias), *convolutions = layers
     decoder = model.decoder
     decoder.to_features.set_weights([weight.T, bias])
@@ -174,7 +180,7 @@ def _set_decoder(model: Any, layers: list[tuple[np.ndarray, np.ndarray]]) -> Non
         layer.set_weights([weight.transpose(2, 3, 1, 0), bias])  # (in, out, h, w) to (h, w, out, in)
 
 
-def _set_labels(model: Any, classifier: Weights, prior: Weights) -> None:
+def _set_labels(model: "CCVAE", classifier: Weights, prior: Weights) -> None:
     layer = model.label_distributions
     layer.free_kernel.assign(classifier["diag.weight"][:, None])
     layer.free_bias.assign(classifier["diag.bias"][:, None])
@@ -194,7 +200,7 @@ def import_run(
     labels: Sequence[str] | None = None,
     config: Path | None = None,
     trust_pickle: bool = False,
-) -> Any:
+) -> "Run":
     """Makes a run directory from the four files.
 
     Args:
@@ -205,7 +211,7 @@ def import_run(
       trust_pickle: see `read`.
 
     Returns:
-      The `tf_ccvae.training.run_directory.Run`.
+      The run.
 
     Raises:
       ExportError: a file cannot be used.

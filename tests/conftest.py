@@ -53,10 +53,21 @@ FIRST = (  # the files that take longest, so that no process is left with one wh
 )
 
 
+def of_functions(path):
+    """Whether a file of tests is one of those of `FAST`."""
+    place = path.relative_to(Path(__file__).parent)
+    return bool({place.parts[0], str(place)} & set(FAST)) and str(place) not in TRAIN
+
+
+def pytest_ignore_collect(collection_path, config):
+    """`-m fast` need not import the files that hold no such test."""
+    unwanted = config.getoption("markexpr") == "fast" and collection_path.match("test_*.py")
+    return True if unwanted and not of_functions(collection_path) else None
+
+
 def pytest_itemcollected(item):
     """Marks every test `fast`, of a function and small inputs, or `programs`, of whole programs."""
-    place = item.path.relative_to(Path(__file__).parent)
-    fast = {place.parts[0], str(place)} & set(FAST) and str(place) not in TRAIN
+    fast = of_functions(item.path)
     slow = SLOW_FIXTURES & set(item.fixturenames) or item.get_closest_marker("programs")
     item.add_marker("programs" if slow or not fast or item.get_closest_marker("system") else "fast")
 
@@ -120,10 +131,10 @@ def tiny_folder(tmp_path_factory, tiny):
 
 @pytest.fixture
 def tiny_arguments(tiny_folder):
-    """Command-line arguments that train on the tiny folder in a few seconds."""
+    """Command-line arguments that train on the tiny folder in a few seconds, a model whose graphs are small."""
     return [
         *on_tiny_folder(tiny_folder),
-        *("--model.latents-per-label", "1", "--objective.independence-weight", "30"),
+        *("--model.latents-per-label", "1", "--model.backbone", "paper", "--objective.independence-weight", "0"),
         *("--training.epochs", "2", "--training.learning-rate", "2e-3", "--seed", "1"),
     ]
 

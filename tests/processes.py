@@ -46,12 +46,12 @@ class Program:
         self.process.join()
 
 
-def start(module, *arguments, output, environment=(), largest_file=None):
-    """Starts `python -m module arguments` in the project's root, with more environment.
+def start(module, *arguments, output, environment=(), inherited=os.environ, largest_file=None):
+    """Starts `python -m module arguments` in the project's root, with the environment `inherited` and more of it.
 
     With `largest_file` its writes fail beyond that many bytes in a file, as they do on a full disk.
     """
-    job = (module, list(map(str, arguments)), str(output), {**os.environ, **dict(environment)}, largest_file)
+    job = (module, list(map(str, arguments)), str(output), {**inherited, **dict(environment)}, largest_file)
     process = _context.Process(target=_be, args=job)
     output.touch()
     with mock.patch.dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3"):  # which counts when TensorFlow is imported

@@ -63,7 +63,7 @@ PROGRAMS = {
         *("--examples", "240", "--epochs", "1", "--draws", "2", "--estimators", "exact", "--results", "{folder}"),
     ),
     "benchmarks.training_speed": (
-        *("--batches", "4", "--rounds", "1", "--seconds", "0.1", "--variants", "graph"),
+        *("--batches", "4", "--rounds", "1", "--seconds", "0.1", "--variants", "graph", "--steps", "labelled"),
         *("--results", "{folder}"),
     ),
     "benchmarks.device_speed": (
@@ -79,15 +79,12 @@ PROGRAMS = {
         *("--run", "{exported_run}", "--export", "{export}", "--batches", "1", "--graphs", "encoder"),
         *("--runtimes", "onnxruntime", "--rounds", "1", "--seconds", "0.05", "--results", "{folder}"),
     ),
-    "benchmarks.serving_load": (
-        *("--export", "{export}", "--users", "1", "--images", "1", "--seconds", "0.5", "--results", "{folder}"),
-    ),
     "benchmarks.avatars_learnability": ("--examples", "240", "--epochs", "1", "--output", "{folder}/learnable.json"),
     "benchmarks.avatars_contact_sheet": ("{folder}/sheet.png", "--examples", "600"),
 }
 
 # Programs that tests elsewhere run.
-ELSEWHERE = {"tf_ccvae.launch_ray": "training/test_workers.py"}
+ELSEWHERE = {"tf_ccvae.launch_ray": "training/test_workers.py", "benchmarks.serving_load": "serving/test_load.py"}
 
 # Arguments that make each configuration file small; {images} and {labels} are the tiny folder.
 TINY_FOLDER = (

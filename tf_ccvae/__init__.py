@@ -5,14 +5,14 @@ are registered as soon as somebody imports Keras, and `--help` or a process that
 """
 
 import contextlib
-from typing import Any
+from types import ModuleType
 
 from tf_ccvae.support.version import __version__
 
 __all__ = ["__version__"]
 
 
-def _register_classes(keras: Any) -> None:
+def _register_classes(keras: ModuleType) -> None:
     # Keras may be imported by a module of ours that the model needs, and which then is not ready yet.
     with contextlib.suppress(ImportError):
         import tf_ccvae.models.baselines

@@ -61,6 +61,7 @@ def test_another_seed_describes_other_faces(factors):
     assert (avatars.describe(1000, seed=1)["mouth"] != factors["mouth"][:1000]).mean() > 0.5
 
 
+@pytest.mark.programs  # starts processes
 def test_pictures_do_not_depend_on_the_number_of_processes(tmp_path):
     one = avatars.load(16, examples=132, cache_dir=tmp_path / "one", processes=1)
     two = avatars.load(16, examples=132, cache_dir=tmp_path / "two", processes=2)
@@ -126,6 +127,7 @@ def test_interrupted_drawing_is_never_read(tmp_path, monkeypatch, interruption):
     assert len(avatars.load(16, examples=12, cache_dir=tmp_path, processes=1).train) == 10
 
 
+@pytest.mark.programs  # starts processes
 def test_failure_in_a_worker_reaches_the_caller(tmp_path, monkeypatch):
     broken = faces_of(avatars.describe(132))
     broken[130]["parts"] = {"mouth": 7}
@@ -278,8 +280,9 @@ def test_picture_shows_its_background_and_moves_with_its_shift():
     assert np.abs(moved[2:, 4:] - still[:-2, :-4]).mean() < 0.1 < np.abs(moved - still).mean()
 
 
+@pytest.mark.programs  # draws hundreds of faces
 def test_contact_sheet_shows_faces_with_a_label_beside_faces_without(tmp_path):
-    test = avatars.load(16, examples=1200, cache_dir=tmp_path, processes=1).test
+    test = avatars.load(16, examples=600, cache_dir=tmp_path, processes=1).test
     sheet = np.asarray(contact_sheet(test, LABELS.names[:2]).convert("RGB")).astype(int)
     with_glasses = test.images[np.flatnonzero(test.labels[:, 0] == 1)[0]]
     without = test.images[np.flatnonzero(test.labels[:, 0] == 0)[0]]

@@ -94,6 +94,7 @@ def test_mixed_spellings_read_to_the_values_that_a_person_would_say(meant, data)
     assert read(cells).values.tolist() == meant
 
 
+@pytest.mark.programs  # hundreds of tables
 @given(
     st.lists(
         st.tuples(*[st.sampled_from(sum(SPELLINGS.values(), ["2", "maybe", "0,5", "1;0"])) | st.text(max_size=5)] * 2),

@@ -146,7 +146,7 @@ OWN = ", ".join(f"configs/{path.name}" for path in sorted((Path(__file__).parent
             "--data.nam: unknown setting; did you mean --data.name?",
         ),
         (
-            ["inspect", "configs/avatars.yaml", "--data.examples", "240", "--data.label-names", "[Smile]"],
+            ["inspect", "configs/avatars.yaml", "--data.examples", "120", "--data.label-names", "[Smile]"],
             "data.label_names: no label 'Smile'; did you mean 'Smiling'?",
         ),
     ],

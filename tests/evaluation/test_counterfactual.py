@@ -60,21 +60,28 @@ class MadeUp:
 
     def set_values(self, latents, values, mask, *_):
         label = int(np.flatnonzero(mask[0])[0])
-        asked = zip(self.rows(latents), values[:, label], strict=True)
-        name = self.labels.names[label]
-        return self.after(latents, [self.dataset.renderer.setting("test", [row], name, value) for row, value in asked])
+        rows, name = self.rows(latents), self.labels.names[label]
+        at = [np.flatnonzero(values[:, label] == value) for value in range(self.labels.items[label].values)]
+        redrawn = [self.dataset.renderer.setting("test", rows[some], name, value) for value, some in enumerate(at)]
+        return self.after(latents, at, redrawn)
 
     def swap(self, latents, donors, mask, *_):
         name = self.labels.names[int(np.flatnonzero(mask[0])[0])]
-        pairs = zip(self.rows(latents), self.rows(donors), strict=True)
-        return self.after(latents, [self.dataset.renderer.carrying("test", [a], [b], name) for a, b in pairs])
+        redrawn = self.dataset.renderer.carrying("test", self.rows(latents), self.rows(donors), name)
+        return self.after(latents, [np.arange(len(latents))], [redrawn])
 
-    def after(self, latents, redrawn):
-        """The first picture of each edit."""
+    def after(self, latents, at, redrawn):
+        """The first picture of each edit; those of `redrawn` are of the latents `at` these places."""
         if self.edit is None:
             return latents
-        firsts = {name: np.stack([x.factors[name][0] for x in redrawn]) for name in redrawn[0].factors}
-        return self.edit(self.dataset.renderer.drawn(firsts).reshape(len(latents), -1) / np.float32(255))
+        first = [np.unique(x.of, return_index=True)[1] for x in redrawn]
+        order = np.argsort(np.concatenate(at))
+        assert sum(map(len, first)) == len(order) == len(latents)
+        firsts = {
+            name: np.concatenate([x.factors[name][rows] for x, rows in zip(redrawn, first, strict=True)])[order]
+            for name in redrawn[0].factors
+        }
+        return self.edit(self.dataset.renderer.draw(firsts).reshape(len(latents), -1) / np.float32(255))
 
 
 def dataset_of(images, labels, values, label_factors, renderer):
@@ -82,7 +89,7 @@ def dataset_of(images, labels, values, label_factors, renderer):
     return Dataset("drawn", labels, part, part, part, {"label_factors": label_factors}, renderer)
 
 
-@pytest.fixture(scope="module", params=["avatars", "micah"])
+@pytest.fixture(scope="module", params=[pytest.param(x, marks=pytest.mark.programs) for x in ("avatars", "micah")])
 def dataset(request, tmp_path_factory):
     """Some drawn faces with a few labels; of micah one is categorical."""
     place = tmp_path_factory.mktemp("drawings")

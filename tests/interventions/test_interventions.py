@@ -15,11 +15,19 @@ LABELS = Labels((Label("a"), Label("b", latents=2), Label("c", ("x", "y", "z")))
 IMAGES = np.random.default_rng(0).random((2, 28, 28, 1), np.float32)
 
 
-@pytest.fixture
-def model(monkeypatch):
-    """A model that decodes latents into the first pixels of an image, so that pictures show the latents."""
+@pytest.fixture(scope="module")
+def new():
+    """A model, and its weights as they are at first."""
     keras.utils.set_random_seed(0)
     model = CCVAE((28, 28, 1), LABELS, latents=6, widths=(4, 4, 4), hidden=8)
+    return model, model.get_weights()
+
+
+@pytest.fixture
+def model(new, monkeypatch):
+    """A model that decodes latents into the first pixels of an image, so that pictures show the latents."""
+    model, weights = new
+    model.set_weights(weights)
     layer = model.label_distributions
     layer.set_prior([[-2.0, 1.0, 0.0, -4.0], [2.0, -1.0, 3.0, 0.0], [0.0, 0.0, 0.0, 4.0]], np.full((3, 4), 0.5))
     layer.free_kernel.assign([[4.0, 0], [-2.0, 0], [2.0, 0], [3.0, 6.0]])
@@ -229,9 +237,9 @@ def test_labels_and_classes_that_hold_equals_signs_are_told_apart():
         assert values_by_name.setting_of(model, text) == parts
 
 
-def test_classes_that_are_named_by_numbers_are_what_a_traversal_reaches(model):
+def test_classes_that_are_named_by_numbers_are_what_a_traversal_reaches(model, monkeypatch):
     numbers = Labels((LABELS.items[0], LABELS.items[1], Label("c", ("1", "2", "3"))))
-    model.labels = numbers
+    monkeypatch.setattr(model, "labels", numbers)
     assert [values_by_name.label_value(model, "c", v) for v in (0, 1, 2, "1", "2", "3")] == [0, 1, 2, 0, 1, 2]
     moved = latents_of(interventions.traverse(model, IMAGES, "c", 0, 2, steps=3, deviations=0.0))
     np.testing.assert_allclose(moved[:, :, 3], np.tile([-4.0, 0.0, 4.0], (2, 1)), atol=1e-5)

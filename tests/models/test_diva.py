@@ -67,6 +67,7 @@ def test_missing_labels_are_summed_out_with_their_classifiers_shares():
     np.testing.assert_array_equal(terms.label_marginal, np.zeros((6, 2)))
 
 
+@pytest.mark.programs  # many draws
 def test_what_missing_labels_add_to_the_bound_is_at_most_the_logarithm_of_one():
     """The mean of log sum_v p(v) p(z_i|v) / q(z_i|x) over draws from q is at most 0, and the bound is below it."""
     model, count = small(DIVA, BINARY), 20_000
@@ -79,6 +80,7 @@ def test_what_missing_labels_add_to_the_bound_is_at_most_the_logarithm_of_one():
     assert (per_label.mean(0) < 0).all()
 
 
+@pytest.mark.programs  # trains
 def test_it_learns_from_any_mask_round_trips_and_makes_the_interventions(tmp_path):
     model = small(DIVA, MIXED.with_latents(2))
     model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)

@@ -1,5 +1,7 @@
 """The penalty on shared label information: 0 where latents are independent, large where they leak."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ def made(leaks, count=3000, seed=0):
 
 
 def trained(latents, values, steps=400):
+    """A critic after some steps."""
     keras.utils.set_random_seed(0)
     critic = Critic(LABELS, 3)
     critic.build()
@@ -45,10 +48,15 @@ def trained(latents, values, steps=400):
     return critic
 
 
+@functools.cache
+def critic_of(leaks):
+    return trained(*made(leaks))
+
+
+@pytest.mark.programs  # trains for hundreds of steps
 @pytest.mark.parametrize("leaks", [False, True])
 def test_penalty_finds_a_label_that_other_latents_tell(leaks):
-    latents, values = made(leaks)
-    penalty, loss = trained(latents, values)(*made(leaks, seed=2), np.ones((3000, 2), bool))
+    penalty, loss = critic_of(leaks)(*made(leaks, seed=2), np.ones((3000, 2), bool))
     if leaks:
         assert np.mean(penalty) > 0.5  # the label is known almost surely: KL(1/2 || sure) is large
     else:
@@ -56,6 +64,7 @@ def test_penalty_finds_a_label_that_other_latents_tell(leaks):
         assert np.mean(loss) == pytest.approx(2 * (np.log(2) + np.log(3)), abs=0.1)
 
 
+@pytest.mark.programs  # trains for hundreds of steps
 def test_what_follows_from_the_other_labels_is_no_leak():
     """Label a is decided by label b, so the latent of b may tell it."""
     random = np.random.default_rng(0)
@@ -99,6 +108,7 @@ def test_weight_grows_while_the_critic_learns():
     assert float(warmed_up(30.0, 10_000)) == 30.0
 
 
+@pytest.mark.programs  # trains
 def test_the_model_trains_with_it_keeps_it_and_does_without(tiny):
     keras.utils.set_random_seed(0)
     settings = {"latents": 4, "widths": (4, 4, 4), "hidden": 8}

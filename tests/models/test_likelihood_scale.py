@@ -20,8 +20,13 @@ def followed(kind, error, shape=SHAPE, steps=600):
     likelihood.build((None, *shape))
     logits = tf.zeros((4, *shape))
     image = (0.5 + error * random.normal(size=(4, *shape))).astype(np.float32)
-    for _ in range(steps):
+
+    @tf.function
+    def step():
         likelihood.follow(tf.reduce_mean(likelihood(logits).log_prob(image)))
+
+    for _ in range(steps):
+        step()
     return likelihood, image, logits
 
 
@@ -53,6 +58,7 @@ def test_other_scales_do_not_follow(scale):
     assert likelihood.fitted_scale() == before
 
 
+@pytest.mark.programs  # trains
 def test_training_moves_the_scale_and_a_saved_model_keeps_it(tiny, tmp_path):
     keras.utils.set_random_seed(0)
     model = CCVAE((28, 28, 1), tiny.labels, 6, widths=(4, 4, 4), hidden=8, likelihood_scale="auto")

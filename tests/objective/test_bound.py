@@ -27,6 +27,7 @@ from tf_ccvae import objective
 from tf_ccvae.labels import MISSING, Label, Labels
 
 
+@pytest.mark.programs  # a million draws
 @pytest.mark.parametrize(
     ("name", "pattern"),
     [

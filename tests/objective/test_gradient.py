@@ -1,5 +1,6 @@
 """Gradients of the bound against finite differences, and both in float32."""
 
+import functools
 import itertools
 
 import numpy as np
@@ -41,6 +42,7 @@ def central_differences(function, parameters, name, step):
     return differences
 
 
+@pytest.mark.programs  # some hundred evaluations
 @pytest.mark.parametrize("labels", [THREE_BINARY, SEVERAL_LATENTS, EVERYTHING], ids=["binary", "several", "everything"])
 def test_gradient_of_the_exact_loss_equals_finite_differences_with_the_same_noise(labels):
     values = [v + [MISSING] * (len(labels) - 3) for v in PATTERNS.values()]
@@ -69,6 +71,7 @@ def expected_reconstruction(labels, parameters, image, value):
     return w @ log_normal(image.reshape(PIXELS), means, 0.3).sum(1) / w.sum()
 
 
+@pytest.mark.programs  # thousands of draws
 @pytest.mark.parametrize("value", [0, 1])
 @pytest.mark.parametrize("label", [Label("x"), Label("x", latents=2), Label("x", ABC)], ids=["one", "two", "classes"])
 def test_expected_gradient_of_the_reconstruction_is_that_of_the_weighted_expectation(label, value):
@@ -109,6 +112,12 @@ def test_expected_gradient_of_the_reconstruction_is_that_of_the_weighted_expecta
         assert error.max() < 0.1 * np.abs(differences).max(), name
 
 
+@functools.cache
+def compiled_in_float32(labels):
+    """One graph for all scales."""
+    return evaluation(labels, tf.float32, compiled=True)
+
+
 def hard_case(labels):
     """Every value observed, none, some; noise far out and uniform variates at both ends of (0, 1)."""
     values = every_value_and_none(labels)
@@ -123,11 +132,12 @@ def hard_case(labels):
     return values, noise
 
 
+@pytest.mark.programs  # many evaluations
 @pytest.mark.parametrize("labels", [THREE_BINARY, EVERYTHING], ids=["binary", "everything"])
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 10.0])
 def test_values_and_gradients_are_finite_in_float32(labels, scale):
     values, noise = hard_case(labels)
-    evaluate = evaluation(labels, tf.float32, compiled=True)
+    evaluate = compiled_in_float32(labels)
     parameters = some_parameters(labels, batch=len(values))
     for slope, intercept, loc in itertools.product([0, 1, -3], [-50, 50], [-50, 0, 50]):
         extreme = parameters._replace(
@@ -164,6 +174,6 @@ def test_one_label_alone_has_the_terms_and_gradients_in_float32_that_it_has_in_f
     parameters = some_parameters(labels, batch)
     values = np.random.default_rng(0).integers(MISSING, label.values, (batch, 1))
     given = parameters, values, some_noise(labels, batch), some_image(batch)
-    single, double = (evaluation(labels, dtype, compiled=True)(*given) for dtype in (tf.float32, tf.float64))
+    single, double = evaluation(labels, tf.float32, compiled=True)(*given), evaluation(labels)(*given)
     for found, expected in zip(tf.nest.flatten(single), tf.nest.flatten(double), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)

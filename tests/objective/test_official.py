@@ -81,6 +81,7 @@ def test_loss_and_all_nine_gradients_are_those_of_the_official_program(reference
         )
 
 
+@pytest.mark.programs  # many draws
 def test_weight_of_the_official_estimator_has_mean_one_under_the_posterior():
     rows, draws, repetitions = 2_000, 500, 8
     parameters = some_parameters(THREE_BINARY)

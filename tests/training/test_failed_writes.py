@@ -62,7 +62,7 @@ def test_a_full_disk_at_a_checkpoint_is_one_line_and_the_run_goes_on_from_the_ep
 
 
 def test_a_program_that_meets_a_full_disk_ends_with_one_line_and_code_2(tiny_arguments, tmp_path):
-    arguments = (*tiny_arguments, "--run-dir", tmp_path / "run")
+    arguments = (*tiny_arguments, "--model.hidden", "256", "--run-dir", tmp_path / "run")
     program = processes.start("tf_ccvae.fit", *arguments, output=tmp_path / "said.txt", largest_file=100_000)
     assert program.wait(120) == 2
     said = program.said()

@@ -14,7 +14,8 @@ def measured(tmp_path_factory, tiny_folder):
     arguments = [
         *("--data.name", "folder", "--data.images", str(images), "--data.labels", str(labels)),
         *("--data.image-size", "28", "--data.channels", "1", "--model.latents", "4", "--model.hidden", "8"),
-        *("--model.latents-per-label", "1", "--model.encoder-widths", "[4, 4, 4]", "--training.batch-size", "31"),
+        *("--model.latents-per-label", "1", "--model.backbone", "paper", "--model.encoder-widths", "[4, 4, 4]"),
+        *("--training.batch-size", "31", "--tracking.pictures", "0"),
         *("--training.epochs", "2", "--model.likelihood-scale", "1.0", "--objective.label-weight", "100"),
     ]
     folder = tmp_path_factory.mktemp("mirrored")

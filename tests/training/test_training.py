@@ -15,6 +15,8 @@ from tf_ccvae import fit, settings
 from tf_ccvae.programs.fit import INTERRUPTED
 from tf_ccvae.training import build, loop, measures, run_directory
 
+WHOLE = {"model__backbone": "residual", "objective__independence_weight": 30}  # with a critic that learns too
+
 
 def trained(config, tiny, path, **keywords):
     run = run_directory.Run(path) if path.exists() else run_directory.create(path, "tiny")
@@ -48,7 +50,7 @@ def test_the_tiny_labels_are_learned(exported, tiny):
 
 def test_two_epochs_and_two_more_are_bit_equal_to_four(configured, tiny, tmp_path):
     hidden = {"data__labelled_fraction": 0.3, "data__missing_rate": 0.2}
-    config = configured(training__epochs=4, data__augment="shift,flip,colour", **hidden)
+    config = configured(training__epochs=4, data__augment="shift,flip,colour", **hidden, **WHOLE)
     whole = run_directory.create(tmp_path / "whole", "tiny")
     loop.train(config, tiny, whole)
     parts = run_directory.create(tmp_path / "parts", "tiny")
@@ -98,7 +100,9 @@ def test_a_run_that_diverges_stops_with_one_line_and_keeps_its_last_good_epoch(c
 def test_two_epochs_in_mixed_precision_stay_within_two_percent_of_float32(configured, tiny, tmp_path):
     bounds = {}
     for name in ("float32", "mixed_float16", "mixed_bfloat16"):
-        model, run = trained(configured(training__precision=name, training__batch_size=8), tiny, tmp_path / name)
+        model, run = trained(
+            configured(training__precision=name, training__batch_size=8, **WHOLE), tiny, tmp_path / name
+        )
         bounds[name] = run.state().history[-1]["validation_bound"]
         assert all(np.isfinite(np.asarray(w)).all() for w in model.weights)
         assert model.compute_dtype == name.removeprefix("mixed_")
@@ -234,8 +238,10 @@ def wait_for_epochs(run, program, epochs):
 def test_a_killed_run_goes_on_from_its_last_finished_epoch(tiny_arguments, tmp_path, capsys):
     run = tmp_path / "run"
     program = start([*tiny_arguments, "--run-dir", str(run)], tmp_path)
-    wait_for_epochs(run, program, 2)
-    program.stop()
+    try:
+        wait_for_epochs(run, program, 2)
+    finally:
+        program.stop()
     finished = run_directory.Run(run).state().epoch
     history = run_directory.Run(run).state().history
     assert fit.main(["--resume", str(run), "--training.epochs", str(finished + 1)]) == 0
@@ -247,9 +253,12 @@ def test_a_killed_run_goes_on_from_its_last_finished_epoch(tiny_arguments, tmp_p
 def test_ctrl_c_ends_cleanly_and_leaves_a_usable_run(tiny_arguments, tmp_path):
     run = tmp_path / "run"
     program = start([*tiny_arguments, "--run-dir", str(run)], tmp_path)
-    wait_for_epochs(run, program, 1)
-    os.kill(program.process.pid, signal.SIGINT)
-    assert program.wait(60) == INTERRUPTED
+    try:
+        wait_for_epochs(run, program, 1)
+        os.kill(program.process.pid, signal.SIGINT)
+        assert program.wait(60) == INTERRUPTED
+    finally:
+        program.stop()
     output = program.said()
     assert "Traceback" not in output
     assert f"--resume {run}" in output

@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -14,7 +15,9 @@ import pytest
 
 from tests import processes
 from tf_ccvae import launch_ray
+from tf_ccvae.programs import ray_cluster
 from tf_ccvae.programs.fit import LOST
+from tf_ccvae.settings import ConfigError
 from tf_ccvae.training import run_directory
 
 EXAMPLES, BATCH, EPOCHS = 256, 32, 4
@@ -28,6 +31,7 @@ def arguments(tiny_folder):
         *("--data.image-size", "28", "--data.channels", "1", "--model.latents", "4", "--model.hidden", "8"),
         *("--model.latents-per-label", "1", "--model.backbone", "paper", "--model.encoder-widths", "[4, 4, 4]"),
         *("--training.batch-size", str(BATCH), "--training.schedule", "constant", "--strategy", "multi_worker"),
+        *("--objective.consistency-weight", "0", "--tracking.pictures", "0"),  # neither has to do with workers
     ]
 
 
@@ -179,6 +183,16 @@ def test_a_command_line_that_ray_cannot_use_is_refused_in_one_line(arguments, me
     said = capsys.readouterr().err
     assert stopped.value.code == 2 and said.count("\n") == 1 and message in said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_cluster_that_does_not_start_in_time_is_said_in_one_line(monkeypatch):
+    def init(**_):
+        raise Exception("The current node timed out\nduring startup.")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    line = r"^Ray: no cluster at this machine \(The current node timed out during startup\.\)$"
+    with pytest.raises(ConfigError, match=line):
+        ray_cluster.connect(SimpleNamespace(init=init), ray_cluster.Job(Path("run"), ()))
 
 
 def test_more_gpus_than_the_machine_has_are_refused_in_one_line(tmp_path):

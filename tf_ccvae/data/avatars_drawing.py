@@ -18,11 +18,17 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from tf_ccvae.data.dataset import DataError
+from tf_ccvae.support.files import Json
+
+if TYPE_CHECKING:
+    from dicebear import Style
+
+Face: TypeAlias = Mapping[str, Any]  # what an artist needs of one face, by name; `svg` says what that is here
 
 HEAD = (57.0, 22.0, 166.0)  # left, top and side of the square around the head, on the style's 280 x 280 canvas
 
@@ -48,7 +54,7 @@ _FACES_PER_TASK = 125
 
 
 @cache
-def _style() -> Any:
+def _style() -> "Style":
     from dicebear import Style
 
     definition = json.loads((files("dicebear_styles") / "avataaars.json").read_text(encoding="utf-8"))
@@ -65,7 +71,7 @@ def _style() -> Any:
     return Style(definition)
 
 
-def _darken(node: Any) -> None:
+def _darken(node: Json) -> None:
     if isinstance(node, list):
         for child in node:
             _darken(child)
@@ -81,7 +87,7 @@ def hex_of(color: np.ndarray) -> str:
     return "#" + "".join(f"{round(float(c) * 255):02x}" for c in color)
 
 
-def svg(face: Mapping[str, Any]) -> str:
+def svg(face: Face) -> str:
     """The SVG of one face, its view box set by the face's shift and scale.
 
     Args:
@@ -133,14 +139,12 @@ def rasterised(drawing: str, background: np.ndarray, image_size: int) -> np.ndar
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
-def draw(face: Mapping[str, Any], image_size: int) -> np.ndarray:
+def draw(face: Face, image_size: int) -> np.ndarray:
     """One face as uint8 (image_size, image_size, 3). `face` is as in `svg`, with `background`, RGB in [0, 1]."""
     return rasterised(svg(face), face["background"], image_size)
 
 
-def _draw_some(
-    faces: list[dict[str, Any]], image_size: int, artist: Callable[[Mapping[str, Any], int], np.ndarray] | None
-) -> np.ndarray:
+def _draw_some(faces: Sequence[Face], image_size: int, artist: Callable[[Face, int], np.ndarray] | None) -> np.ndarray:
     """uint8 (faces, image_size, image_size, 3). Runs in a worker; dicebear's own errors do not survive the way back."""
     try:
         return np.stack([(artist or draw)(face, image_size) for face in faces])
@@ -160,11 +164,11 @@ def _stand_in_main() -> Iterator[None]:
 
 
 def draw_all(
-    faces: list[dict[str, Any]],
+    faces: Sequence[Face],
     image_size: int,
     processes: int | None = None,
     progress: bool = False,
-    artist: Callable[[Mapping[str, Any], int], np.ndarray] | None = None,
+    artist: Callable[[Face, int], np.ndarray] | None = None,
 ) -> np.ndarray:
     """Draws `faces` in parallel; the pictures do not depend on the number of processes.
 

@@ -7,10 +7,10 @@ that two people would label differently, are left out.
 
 import colorsys
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
+from tf_ccvae.data.avatars_drawing import Face
 from tf_ccvae.labels import MISSING, Labels
 
 NONE = "none"
@@ -232,7 +232,7 @@ def labels_of(factors: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.stack([columns[name] for name in LABELS.names], axis=1).astype(np.int8)
 
 
-def faces_of(factors: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+def faces_of(factors: Mapping[str, np.ndarray]) -> list[Face]:
     """What `avatars_drawing.draw` needs, for each described face."""
 
     def variant(name: str, row: int) -> str | None:

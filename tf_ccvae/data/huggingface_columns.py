@@ -6,7 +6,7 @@ integers if the settings ask for the column by its name. A column of lists of cl
 class: on where the list holds it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from tf_ccvae.labels import MISSING, Label, Labels
 
 if TYPE_CHECKING:
     import datasets
+    from datasets.features.features import FeatureType
 
 MOST_CLASSES = 200  # different values up to which a column of words or integers is one of classes
 _NAMES = ("file_name", "image_path", "path", "id", "image_id")  # of columns that say which picture it is
@@ -87,7 +88,7 @@ def read_labels(
     return Labels(tuple(labels)), {split: np.concatenate(x, 1) for split, x in parts.items()}, notes
 
 
-def _asked(name: str, feature: Any, wanted: Sequence[str]) -> bool:
+def _asked(name: str, feature: "FeatureType", wanted: Sequence[str]) -> bool:
     """Whether a column can hold one of the labels that the settings ask for."""
     import datasets
 
@@ -97,7 +98,7 @@ def _asked(name: str, feature: Any, wanted: Sequence[str]) -> bool:
 
 
 def _column(
-    name: str, feature: Any, cells: dict[str, list[Any]], asked: bool, unmarked: str | None
+    name: str, feature: "FeatureType", cells: dict[str, list[Any]], asked: bool, unmarked: str | None
 ) -> tuple[list[Label], Values, str] | str:
     """Labels, values and what was taken for what; or why the column holds no labels."""
     import datasets
@@ -127,7 +128,7 @@ def _column(
     return [Label(name, classes)], _each(texts, lambda x: number.get(x, MISSING)), describe_classes(classes)
 
 
-def _text(cell: Any) -> str:
+def _text(cell: object) -> str:
     return str(cell).lower() if isinstance(cell, bool) else str(cell).strip()
 
 
@@ -143,7 +144,7 @@ def _classes(name: str, dtype: str, different: Sequence[str], examples: int, ask
     return tuple(sorted(different, key=lambda text: as_number(text) or 0.0))
 
 
-def _lists(inner: Any, cells: dict[str, list[Any]]) -> tuple[list[Label], Values, str] | str:
+def _lists(inner: "FeatureType", cells: dict[str, list[Any]]) -> tuple[list[Label], Values, str] | str:
     import datasets
 
     if isinstance(inner, datasets.ClassLabel):
@@ -157,7 +158,7 @@ def _lists(inner: Any, cells: dict[str, list[Any]]) -> tuple[list[Label], Values
         return f"holds lists of {len(items)} different words"
     number = {item: i for i, item in enumerate(items)}
 
-    def row(some: Sequence[Any] | None) -> list[int]:
+    def row(some: Sequence[str | int] | None) -> list[int]:
         if some is None:
             return [MISSING] * len(items)
         here = {number[x] for x in some if x in number}
@@ -166,5 +167,5 @@ def _lists(inner: Any, cells: dict[str, list[Any]]) -> tuple[list[Label], Values
     return [Label(x) for x in classes], _each(cells, row), f"lists of {len(items)} classes, each a label: on if listed"
 
 
-def _each(cells: Mapping[str, Sequence[Any]], value: Any) -> Values:
+def _each(cells: Mapping[str, Sequence[Any]], value: Callable[[Any], object]) -> Values:
     return {split: np.array([value(x) for x in column], np.int16) for split, column in cells.items()}

@@ -16,6 +16,9 @@ from tf_ccvae.data.augmentation import Augmentation, random_numbers
 from tf_ccvae.data.dataset import DataError, Split
 from tf_ccvae.labels import MISSING
 
+# For functions that hold no Python loop or branch on tensors: looking for one takes longer than all else in a pipeline.
+as_it_is = tf.autograph.experimental.do_not_convert
+
 
 @dataclass(frozen=True)
 class Share:
@@ -44,9 +47,9 @@ class Share:
             part = tf.range(self.first, self.first + self.count, dtype=tf.int64)
             size = tf.shape(batch, out_type=tf.int64)[0]
             bounds = tf.stack([part * size // self.replicas, (part + 1) * size // self.replicas], axis=1)
-            return tf.data.Dataset.from_tensor_slices(bounds).map(lambda bound: batch[bound[0] : bound[1]])
+            return tf.data.Dataset.from_tensor_slices(bounds).map(as_it_is(lambda bound: batch[bound[0] : bound[1]]))
 
-        return rows.flat_map(parts)
+        return rows.flat_map(as_it_is(parts))
 
 
 WHOLE = Share()
@@ -140,10 +143,10 @@ def training_batches(
         )
 
     every = tf.data.Dataset.range(start_step, steps)
-    batches = _read(split, every.map(rows), here.size(batch_size), here)
+    batches = _read(split, every.map(as_it_is(rows)), here.size(batch_size), here)
     if augmentation:
-        numbers = here.cut(every.map(lambda step: random_numbers(seed, step, batch_size)))
-        batches = tf.data.Dataset.zip(batches, numbers).map(augmentation.changed)
+        numbers = here.cut(every.map(as_it_is(lambda step: random_numbers(seed, step, batch_size))))
+        batches = tf.data.Dataset.zip(batches, numbers).map(as_it_is(augmentation.changed))
     return batches.prefetch(2 * here.count)
 
 
@@ -161,7 +164,9 @@ def evaluation_batches(split: Split, batch_size: int, here: Share = WHOLE) -> tf
     else:
         batches = math.ceil(len(split) / batch_size)
         steps = tf.data.Dataset.range(batches)
-        rows = steps.map(lambda step: tf.range(step * len(split) // batches, (step + 1) * len(split) // batches))
+        rows = steps.map(
+            as_it_is(lambda step: tf.range(step * len(split) // batches, (step + 1) * len(split) // batches))
+        )
     return _read(split, rows, None, here).prefetch(2 * here.count)
 
 
@@ -178,4 +183,4 @@ def _read(split: Split, rows: tf.data.Dataset, batch_size: int | None, here: Sha
         index.set_shape([batch_size])
         return {"image": image, "labels": values, "observed": values != MISSING, "index": index}
 
-    return here.cut(rows).map(batch)
+    return here.cut(rows).map(as_it_is(batch))

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -20,6 +20,10 @@ from tf_ccvae.data.dataset import DataError, Dataset, check_train_labels, descri
 from tf_ccvae.data.images import Fit, fitted
 from tf_ccvae.data.network import reachable
 from tf_ccvae.labels import MISSING, Label, Labels
+
+if TYPE_CHECKING:
+    from tensorflow_datasets.core import DatasetBuilder
+    from tensorflow_datasets.features import FeatureConnector, FeaturesDict
 
 WAYS = "prepare it by 'tfds build {name}' where there is a network, and set data.path to its data_dir"
 
@@ -112,7 +116,7 @@ def load(
     return Dataset(builder.name, labels, parts["train"], parts["validation"], parts["test"], about)
 
 
-def _prepared(name: str, data_dir: Path | None, ways: str) -> Any:
+def _prepared(name: str, data_dir: Path | None, ways: str) -> "DatasetBuilder":
     """The builder of a data set whose files are on this machine, after a download if need be."""
     import tensorflow_datasets
 
@@ -149,11 +153,11 @@ def _in_one_line(error: BaseException) -> str:
     return line if len(line) <= 200 else f"{line[:200]}..."
 
 
-def features_of(features: Any, where: str) -> Features:
+def features_of(features: "FeaturesDict", where: str) -> Features:
     """The picture and the labels among the features of a data set.
 
     Args:
-      features: `tensorflow_datasets.features.FeaturesDict`.
+      features: of its examples.
       where: the data set, for messages.
 
     Raises:
@@ -183,7 +187,7 @@ def features_of(features: Any, where: str) -> Features:
     return Features(("image",) if ("image",) in images else images[0], labels)
 
 
-def _meaning(features: Any, used: Features) -> list[str]:
+def _meaning(features: "FeaturesDict", used: Features) -> list[str]:
     """What was taken for what, and which features were not read."""
     left = ["/".join(place) for place, _ in _leaves(features) if place not in used.labels and place != used.image]
     notes = [
@@ -195,7 +199,9 @@ def _meaning(features: Any, used: Features) -> list[str]:
     return notes + [f"{'/'.join(used.image)}: the images"] + [f"{name}: left out" for name in sorted(left)]
 
 
-def _leaves(features: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _leaves(
+    features: "FeaturesDict", place: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], "FeatureConnector"]]:
     from tensorflow_datasets import features as kinds
 
     for name, feature in features.items():
@@ -205,7 +211,9 @@ def _leaves(features: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
             yield (*place, name), feature
 
 
-def _examples(builder: Any, wanted: Features, parts: list[tuple[str, int, int]], where: str) -> Iterator[Any]:
+def _examples(
+    builder: "DatasetBuilder", wanted: Features, parts: list[tuple[str, int, int]], where: str
+) -> Iterator[Any]:
     """Examples with the features that are read, and no others."""
     import tensorflow_datasets
 

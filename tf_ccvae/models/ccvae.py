@@ -19,6 +19,7 @@ from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.objective import characteristics
 from tf_ccvae.objective.classifier import label_logits, masked
 from tf_ccvae.objective.label_model import TensorLike
+from tf_ccvae.support.files import JsonObject
 
 __all__ = ["CCVAE", "Inference", "pixels"]
 
@@ -208,7 +209,7 @@ class CCVAE(LabelledVAE):
     def label_statistics(self) -> LabelStatistics:
         return self.label_distributions
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> JsonObject:
         config = super().get_config()
         config.update(
             {

@@ -15,6 +15,7 @@ from tf_ccvae.labels import LabelConfig, Labels
 from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.posterior import positive
 from tf_ccvae.objective.label_model import LabelModel
+from tf_ccvae.support.files import JsonObject
 
 
 @keras.saving.register_keras_serializable("tf_ccvae")
@@ -96,5 +97,5 @@ class LabelDistributions(LabelStatistics):
         log_prior = tf.convert_to_tensor(self.log_label_prior)
         return LabelModel(self.labels, self.prior, self.kernel, self.bias, log_prior)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> JsonObject:
         return {**super().get_config(), "separation": self.separation, "pace": self.pace}

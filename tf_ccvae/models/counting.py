@@ -13,6 +13,7 @@ import tensorflow as tf
 from tf_ccvae.labels import LabelConfig, Labels, value_mask
 from tf_ccvae.models import replicas
 from tf_ccvae.objective import Terms
+from tf_ccvae.support.files import JsonObject
 
 TERMS = ("bound", "reconstruction", "style_divergence", "characteristic", "log_label_marginal", "label_prior")
 
@@ -46,7 +47,7 @@ class Sum(keras.metrics.Metric):
     def result(self) -> dict[str, tf.Tensor]:
         return {name: self.mean(name) for name in self.names}
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> JsonObject:
         return {**super().get_config(), "names": self.names}
 
 
@@ -135,7 +136,7 @@ class LabelCounts(keras.metrics.Metric):
             for i, label in enumerate(self.labels)
         }
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> JsonObject:
         return {**super().get_config(), "labels": self.labels.get_config()}
 
 

@@ -28,6 +28,7 @@ import tensorflow as tf
 
 from tf_ccvae.labels import LabelConfig, Labels, latent_owners, value_mask
 from tf_ccvae.objective.label_model import NEVER
+from tf_ccvae.support.files import JsonObject
 
 LATENT_UNITS, LABEL_UNITS = 128, 64
 SIZE = 3.0  # of a latent, roughly: what the critic sees is divided by it
@@ -114,7 +115,7 @@ class Critic(keras.layers.Layer):
         with_latents = self.log_probabilities(tf.stop_gradient(everything), self.with_latents)
         return penalty, -tf.reduce_sum(truth * (with_latents + without), axis=[1, 2])
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> JsonObject:
         return {**super().get_config(), "labels": self.labels.get_config(), "latents": self.latents}
 
 

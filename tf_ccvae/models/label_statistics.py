@@ -8,6 +8,7 @@ import numpy as np
 
 from tf_ccvae.labels import LabelConfig, Labels, value_mask
 from tf_ccvae.objective.exclusions import value_slices, without_padding
+from tf_ccvae.support.files import JsonObject
 
 
 @keras.saving.register_keras_serializable("tf_ccvae")
@@ -58,7 +59,7 @@ class LabelStatistics(keras.layers.Layer):
                 stored[key] = without_padding(value, self.labels)
         super().load_own_variables(stored)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> JsonObject:
         return {**super().get_config(), "labels": self.labels.get_config()}
 
 

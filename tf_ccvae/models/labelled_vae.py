@@ -23,6 +23,7 @@ from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.likelihood import Likelihood
 from tf_ccvae.models.posterior import PosteriorHead
 from tf_ccvae.objective.label_model import TensorLike
+from tf_ccvae.support.files import JsonObject
 
 
 class LabelledVAE(keras.Model, abc.ABC):
@@ -235,7 +236,7 @@ class LabelledVAE(keras.Model, abc.ABC):
 
     # Saving -----------------------------------------------------------------------------------------------------------
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> JsonObject:
         config = super().get_config()
         config.update(
             {
@@ -255,7 +256,7 @@ class LabelledVAE(keras.Model, abc.ABC):
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, type] | None = None) -> Self:
+    def from_config(cls, config: JsonObject, custom_objects: dict[str, type] | None = None) -> Self:
         config = dict(config)
         if isinstance(config.get("dtype"), dict):
             config["dtype"] = keras.saving.deserialize_keras_object(config["dtype"])

@@ -7,6 +7,8 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tf_ccvae.support.files import JsonObject
+
 RECONSTRUCTION_NATS = 1200.0  # what the error of an image amounts to under the scale 'auto'
 _REMEMBERED = 0.98  # of the running error, at each step
 _FIRST_ERROR = 0.25  # about that of an untrained decoder
@@ -106,5 +108,5 @@ class Likelihood(keras.layers.Layer):
             return None
         return float(tf.exp(self.log_scale)) if self.log_scale is not None else float(self.scale)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> JsonObject:
         return {**super().get_config(), "kind": self.kind, "scale": self.scale}

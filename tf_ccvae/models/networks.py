@@ -13,6 +13,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_ccvae.support.files import JsonObject
+
 _WIDTHS = {3: (32, 64, 128), 4: (32, 32, 64, 128), 5: (32, 32, 64, 128, 128), 6: (32, 32, 64, 128, 128, 128)}
 _SMALLEST = 4  # height and width at which the strided layers end
 
@@ -125,7 +127,7 @@ class Encoder(keras.layers.Layer):
             x = layer(x)  # (batch, size / 2, size / 2, width)
         return self.flatten(self.to_features(x))
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> JsonObject:
         config = super().get_config()
         config.update(image_shape=self.image_shape, widths=self.widths, hidden=self.hidden)
         return config
@@ -192,7 +194,7 @@ class Decoder(keras.layers.Layer):
             x = layer(x)  # (batch, 2 size, 2 size, width)
         return x if self.crop is None else self.crop(x)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> JsonObject:
         config = super().get_config()
         config.update(image_shape=self.image_shape, latents=self.latents, widths=self.widths, hidden=self.hidden)
         return config

@@ -6,6 +6,8 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tf_ccvae.support.files import JsonObject
+
 MIN_SCALE = 1e-3
 
 
@@ -39,5 +41,5 @@ class PosteriorHead(keras.layers.Layer):
     def call(self, features: tf.Tensor) -> tfd.Normal:
         return tfd.Normal(self.loc(features), positive(self.raw_scale(features)))
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> JsonObject:
         return {**super().get_config(), "latents": self.latents}

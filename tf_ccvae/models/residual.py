@@ -24,6 +24,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from tf_ccvae.support.files import JsonObject
+
 COARSEST = 8  # largest height and width of the last grid
 EPSILON = 1e-6  # added to the mean square of the channels
 
@@ -110,7 +112,7 @@ class ResidualBlock(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> JsonObject:
         return {**super().get_config(), "channels": self.channels}
 
 
@@ -167,7 +169,7 @@ class ResidualEncoder(keras.layers.Layer):
         """How many rows and columns become channels before each grid."""
         return [self.geometry.patch, *[2] * (len(self.widths) - 1)]
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> JsonObject:
         return {**super().get_config(), "image_shape": self.image_shape, "widths": self.widths, "hidden": self.hidden}
 
 
@@ -234,7 +236,7 @@ class ResidualDecoder(keras.layers.Layer):
             image = image[:, before:end, before:end]
         return tf.reshape(image, [-1, *self.image_shape])  # the same; exported graphs then name their sizes
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> JsonObject:
         config = super().get_config()
         config.update(image_shape=self.image_shape, latents=self.latents, widths=self.widths, hidden=self.hidden)
         return config

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tf_ccvae import settings
@@ -144,14 +145,14 @@ def launch(job: Job) -> int:
         shutil.rmtree(own, ignore_errors=True)
 
 
-def connect(ray: Any, job: Job) -> None:
+def connect(ray: ModuleType, job: Job) -> None:
     """Connects to the cluster that RAY_ADDRESS names, or starts one on this machine.
 
     Raises:
       ConfigError: it is not found, or this machine has too few GPUs.
     """
     passed = {name: os.environ[name] for name in ("TF_ENABLE_ONEDNN_OPTS", "TF_CPP_MIN_LOG_LEVEL")}
-    common: dict[str, Any] = {
+    common: dict[str, object] = {
         "logging_level": "WARNING",
         "runtime_env": {"env_vars": passed, "worker_process_setup_hook": quiet},
     }
@@ -168,9 +169,9 @@ def connect(ray: Any, job: Job) -> None:
             _node_ip_address="127.0.0.1",
             **common,
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises that kind itself, such as when a start takes it more than half a minute
         where = f"RAY_ADDRESS {address}" if address else "this machine"
-        raise settings.ConfigError(f"Ray: no cluster at {where} ({error})") from error
+        raise settings.ConfigError(f"Ray: no cluster at {where} ({' '.join(str(error).split())})") from error
     found = int(ray.cluster_resources().get("GPU", 0))
     if found < job.workers * job.gpus:
         ray.shutdown()

@@ -195,7 +195,7 @@ def _override(config: Config, overrides: Mapping[str, str]) -> Config:
         raise ConfigError(explain(error, Config, overrides, option)) from None
 
 
-def _value(text: str, field: FieldInfo) -> Any:
+def _value(text: str, field: FieldInfo) -> object:
     """What a value on the command line means: text for settings that are text, else as in YAML."""
     allowed = list(kinds(field.annotation))
     if text == "null" and types.NoneType in allowed:

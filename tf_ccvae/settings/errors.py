@@ -75,7 +75,7 @@ _BOUNDS = {
 
 
 def explain(
-    error: ValidationError, settings: type[BaseModel], content: Mapping[str, Any], form: Callable[[str], str]
+    error: ValidationError, settings: type[BaseModel], content: Mapping[str, object], form: Callable[[str], str]
 ) -> str:
     """One line about the first thing that is wrong.
 
@@ -133,7 +133,7 @@ def _choices(annotation: object) -> list[str]:
     return [str(choice) for item in items if get_origin(item) is Literal for choice in get_args(item)]
 
 
-def lookup(content: Mapping[str, Any], name: str) -> Any:
+def lookup(content: Mapping[str, object], name: str) -> object:
     """The value of a setting by its dotted name, nested as in a file or with dotted names as on the command line."""
     if name in content:
         return content[name]

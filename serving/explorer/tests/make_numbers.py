@@ -6,7 +6,6 @@ PYTHONPATH=. python serving/explorer/tests/make_numbers.py    (from the root of 
 import io
 import json
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -25,6 +24,7 @@ from tf_ccvae.models.ccvae import CCVAE  # noqa: E402
 from tf_ccvae.objective import Noise  # noqa: E402
 from tf_ccvae.objective.classifier import label_logits, masked  # noqa: E402
 from tf_ccvae.objective.exclusions import exclusion_table  # noqa: E402
+from tf_ccvae.support.files import JsonObject  # noqa: E402
 
 NUMBERS = Path(__file__).with_name("numbers.json")
 LABELS = Labels((Label("Hat"), Label("Hair_Colour", ("black", "blond", "red"), 2), Label("Smile", latents=2)))
@@ -50,14 +50,14 @@ def made_up_model(size: int = 16, channels: int = 3, widths: tuple[int, ...] = (
     return model
 
 
-def description(model: CCVAE, layout: str = "nhwc") -> dict[str, Any]:
+def description(model: CCVAE, layout: str = "nhwc") -> JsonObject:
     """Its ccvae.json."""
     table = signatures.of_format(signatures.table(uses.as_float32(model), layout), "onnx")
     run = {"name": "made up", "sha256": "0" * 64, "tf_ccvae": "0"}
     return sidecar.describe(model, table, layout, 1, run, FILES)
 
 
-def numbers() -> dict[str, Any]:
+def numbers() -> JsonObject:
     """All that is stored."""
     model = made_up_model()
     random = np.random.default_rng(1)
@@ -76,27 +76,27 @@ def numbers() -> dict[str, Any]:
     }
 
 
-def probabilities(model: CCVAE, latents: np.ndarray) -> list[Any]:
+def probabilities(model: CCVAE, latents: np.ndarray) -> list[list[list[float]]]:
     logits = np.asarray(masked(label_logits(latents, model.label_model()), LABELS), np.float64)
     powers = np.exp(logits - logits.max(-1, keepdims=True))
     table = powers / powers.sum(-1, keepdims=True)
     return [[row[: x.values].tolist() for row, x in zip(rows, LABELS, strict=True)] for rows in table]
 
 
-def set_case(model: CCVAE, latents: np.ndarray, random: np.random.Generator) -> dict[str, Any]:
+def set_case(model: CCVAE, latents: np.ndarray, random: np.random.Generator) -> JsonObject:
     values = random.integers(0, [x.values for x in LABELS])
     asked = random.random(len(LABELS)) < 0.5
     result = interventions.set_values(model, latents, values, asked)
     return {"asked": [int(v) if a else None for v, a in zip(values, asked, strict=True)], "latents": result.tolist()}
 
 
-def swap_case(model: CCVAE, latents: np.ndarray, labels: list[int]) -> dict[str, Any]:
+def swap_case(model: CCVAE, latents: np.ndarray, labels: list[int]) -> JsonObject:
     asked = np.isin(np.arange(len(LABELS)), labels)
     result = interventions.swap_values(model, latents, latents[::-1], asked)
     return {"labels": labels, "latents": result.tolist()}
 
 
-def choose_case(model: CCVAE, settings: dict[str, Any]) -> dict[str, Any]:
+def choose_case(model: CCVAE, settings: JsonObject) -> JsonObject:
     """Values that are drawn, with the uniform numbers they were drawn by."""
     count, seed = 20, 5
     values = values_by_name.choose_values(model, settings, count, seed)
@@ -107,7 +107,7 @@ def choose_case(model: CCVAE, settings: dict[str, Any]) -> dict[str, Any]:
     return {"asked": wanted, "uniform": uniform.tolist(), "values": values.tolist()}
 
 
-def draw_case(model: CCVAE, random: np.random.Generator) -> dict[str, Any]:
+def draw_case(model: CCVAE, random: np.random.Generator) -> JsonObject:
     values = random.integers(0, [x.values for x in LABELS], (5, len(LABELS)))
     normal = random.normal(size=(5, LATENTS)).astype(np.float32)
     noise = Noise(normal, np.zeros(values.shape, np.float32), np.zeros((0, 5, LABELS.characteristic), np.float32))
@@ -115,7 +115,7 @@ def draw_case(model: CCVAE, random: np.random.Generator) -> dict[str, Any]:
     return {"values": values.tolist(), "normal": normal.tolist(), "latents": latents.tolist()}
 
 
-def traverse_case(model: CCVAE, latents: np.ndarray) -> dict[str, Any]:
+def traverse_case(model: CCVAE, latents: np.ndarray) -> JsonObject:
     """Latents of a grid, Hair_Colour black to red down, Smile off to on across."""
     with (
         mock.patch.object(traversal, "encode", lambda model, images: images),
@@ -125,7 +125,7 @@ def traverse_case(model: CCVAE, latents: np.ndarray) -> dict[str, Any]:
     return {"latents": grid.reshape(-1, LATENTS).tolist()}
 
 
-def resample_case(width: int, height: int, size: int, channels: int, random: np.random.Generator) -> dict[str, Any]:
+def resample_case(width: int, height: int, size: int, channels: int, random: np.random.Generator) -> JsonObject:
     shape = (height, width) if channels == 1 else (height, width, channels)
     pixels = random.integers(0, 256, shape, np.uint8)
     file = io.BytesIO()

@@ -14,6 +14,7 @@ from tf_ccvae.objective import Noise, style_divergence
 from tf_ccvae.objective.bound import log_label_marginals
 from tf_ccvae.objective.classifier import label_logits, log_values
 from tf_ccvae.objective.label_model import Example, LabelModel, characteristic_posterior, parts
+from tf_ccvae.support.files import JsonObject
 
 
 @keras.saving.register_keras_serializable("tf_ccvae")
@@ -114,7 +115,7 @@ class DIVA(CCVAE):
             latents=latents,
         )
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> JsonObject:
         config = super().get_config()
         for name in ("estimator", "independence_weight", "consistency_weight", "samples"):
             del config[name]
