@@ -7,7 +7,8 @@ import pytest
 
 from tf_ccvae.labels import Label, Labels
 from tf_ccvae.models import networks, residual
-from tf_ccvae.models.baselines import DIVA, M2, VAEClassifier
+from tf_ccvae.models.baselines import DIVA, M2, MVAE, VAEClassifier
+from tf_ccvae.models.baselines.mvae import LabelExperts
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.models.conditional_prior import LabelDistributions
 from tf_ccvae.models.counting import LabelCounts, Sum
@@ -23,6 +24,8 @@ MADE = {
     "ccvae": lambda: CCVAE(IMAGE, LABELS, **SMALL, consistency_weight=3.0),
     "diva": lambda: DIVA(IMAGE, LABELS, **SMALL),
     "m2": lambda: M2(IMAGE, LABELS, **SMALL),
+    "mvae": lambda: MVAE(IMAGE, LABELS, **SMALL),
+    "experts": lambda: LabelExperts(LABELS, 5),
     "vae_classifier": lambda: VAEClassifier(IMAGE, LABELS, **SMALL),
     "critic": lambda: Critic(LABELS, 7),
     "statistics": lambda: LabelStatistics(LABELS),

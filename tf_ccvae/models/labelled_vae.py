@@ -6,7 +6,7 @@ what they are for it."""
 
 import abc
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 import tensorflow as tf
@@ -23,6 +23,11 @@ from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.likelihood import Likelihood
 from tf_ccvae.models.posterior import PosteriorHead
 from tf_ccvae.objective.label_model import TensorLike
+from tf_ccvae.support.errors import UserError
+
+
+class NotDefinedError(UserError, ValueError):
+    """An intervention that a model does not define; the message is one line that names the model."""
 
 
 class LabelledVAE(keras.Model, abc.ABC):
@@ -49,6 +54,7 @@ class LabelledVAE(keras.Model, abc.ABC):
     """
 
     estimator = "exact"
+    edits: ClassVar[bool] = True  # whether `set_values`, `swap` and `with_characteristic` are defined
 
     def __init__(
         self,
