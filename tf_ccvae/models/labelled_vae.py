@@ -175,13 +175,13 @@ class LabelledVAE(keras.Model, abc.ABC):
         )
 
     def extra_loss(
-        self, data: dict[str, tf.Tensor], terms: objective.Terms, mean: Callable[[tf.Tensor], tf.Tensor]
+        self, data: dict[str, tf.Tensor], assessed: Assessment, mean: Callable[[tf.Tensor], tf.Tensor]
     ) -> float | tf.Tensor:
-        """What training minimises beside the mean of `terms.loss`.
+        """What training minimises beside the mean of `assessed.terms.loss`.
 
         Args:
           data: a batch, or one replica's part of it.
-          terms: of the bound on it.
+          assessed: what `assess` says of it.
           mean: takes the mean over the whole batch of something per example, see `replicas.batch_mean`.
         """
         return 0.0
@@ -201,9 +201,10 @@ class LabelledVAE(keras.Model, abc.ABC):
         noise = self.noise(examples, self.estimator, Purpose.TRAINING, self.optimizer.iterations)
         mean = replicas.batch_mean(examples)
         with tf.GradientTape() as tape:
-            terms = self.assess(data, noise, self.estimator).terms
+            assessed = self.assess(data, noise, self.estimator)
+            terms = assessed.terms
             per_example = terms.loss(self.label_weight)
-            loss = mean(per_example) + self.extra_loss(data, terms, mean)
+            loss = mean(per_example) + self.extra_loss(data, assessed, mean)
             scaled = self.optimizer.scale_loss(loss)
         gradients = self.add_gradients(tape.gradient(scaled, self.trainable_weights), data, terms)
         gradients = replicas.total_gradients(gradients, self.optimizer)

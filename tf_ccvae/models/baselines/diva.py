@@ -116,7 +116,7 @@ class DIVA(CCVAE):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        for name in ("estimator", "independence_weight", "consistency_weight", "samples"):
+        for name in ("estimator", "independence_weight", "consistency_weight", "unlabelled_weight", "flips", "samples"):
             del config[name]
         return config
 
