@@ -23,7 +23,7 @@ from tf_ccvae.evaluation.context import Context
 from tf_ccvae.support.files import write_text
 from tf_ccvae.training import run_directory
 
-MODELS = ("ccvae", "m2", "diva", "vae_classifier")
+MODELS = ("ccvae", "m2", "diva", "mvae", "vae_classifier")
 COLUMNS = {  # name in the table: where in the evaluation, digits
     "accuracy": (("classification", "exact", "accuracy", "mean"), 3),
     "balanced accuracy": (("classification", "exact", "balanced_accuracy", "mean"), 3),

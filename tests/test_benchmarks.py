@@ -5,10 +5,21 @@ import json
 import subprocess
 import time
 
+import numpy as np
 import pytest
 
-from benchmarks import common, comparison, default_run, device_speed, step_profile
+from benchmarks import (
+    common,
+    comparison,
+    default_run,
+    device_speed,
+    few_labels,
+    few_labels_classifier,
+    step_profile,
+)
 from tf_ccvae import settings
+from tf_ccvae.data.dataset import Split
+from tf_ccvae.data.pipeline import hide_labels
 from tf_ccvae.labels import Labels
 from tf_ccvae.models.ccvae import CCVAE
 
@@ -134,3 +145,59 @@ def test_profile_counts_the_calls_in_the_log_of_onednn():
     assert convolution.flops == 2 * 64 * 3 * 32 * 32 * 32 * 4 * 4 and product.flops == 0
     assert found[convolution] == {"calls": 1.0, "median": 3.0, "ms": 3.0}
     assert found[product] == {"calls": 0.5, "median": 0.5, "ms": 0.25}
+
+
+@pytest.fixture
+def few(tiny, monkeypatch):
+    """Arguments of `benchmarks.few_labels`, which then takes the tiny data for Fashion-MNIST."""
+    monkeypatch.setattr(few_labels, "dataset_of", lambda case, arguments: tiny)
+    plain = settings.Config.model_validate({"model": {"encoder_widths": [4, 4, 4], "hidden": 8, "backbone": "paper"}})
+    monkeypatch.setattr(few_labels.settings.Config, "from_yaml", lambda file: plain)
+    return ["--cases", "fashion_mnist/100", "--steps", "3", "--seeds", "0"]
+
+
+def test_few_labels_adds_one_row_at_a_time_and_runs_none_twice(few, tmp_path, monkeypatch):
+    given = [*few, "--models", "mvae", "classifier", "--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]
+    few_labels.main([*given, "--rows", "1"])
+    assert list(common.finished(tmp_path / "few_labels.jsonl")) == ["fashion_mnist/100/mvae/3/0"]
+    few_labels.main(given)
+    rows = common.finished(tmp_path / "few_labels.jsonl")
+    assert list(rows) == ["fashion_mnist/100/mvae/3/0", "fashion_mnist/100/classifier/3/0"]
+    for row in rows.values():
+        assert 0 <= row["accuracy"] <= 1 and 0 <= row["calibration_error"] <= 1 and row["steps"] > 0
+    page = (tmp_path / "few_labels.md").read_text()
+    assert "| MVAE | 1 |" in page and "| classifier alone | 1 |" in page
+    monkeypatch.setattr(few_labels, "measure", lambda *_: pytest.fail("run again"))
+    few_labels.main(given)
+
+
+def test_a_classifier_that_was_trained_is_not_trained_again(few, tiny, tmp_path, monkeypatch):
+    config = few_labels.configured(few_labels.CASES[0], "classifier", 0, tiny, 3)
+    first = few_labels.train_classifier(config, tiny, tmp_path / "classifier")
+    monkeypatch.setattr(few_labels_classifier.build, "build_optimizer", lambda *_: pytest.fail("trained again"))
+    again = few_labels.train_classifier(config, tiny, tmp_path / "classifier")
+    found = first.probabilities(tiny.test.images)
+    np.testing.assert_allclose(found, again.probabilities(tiny.test.images), atol=1e-6)
+    np.testing.assert_allclose(found.sum(-1), 1, atol=1e-5)
+    assert again.training == first.training
+
+
+@pytest.mark.parametrize(("labelled", "kept"), [(100, 100), (0.05, 50), (55000, 1000)])
+def test_a_case_keeps_as_many_labels_as_it_says(labelled, kept):
+    split = Split(np.zeros((1000, 1, 1, 1), np.uint8), np.zeros((1000, 1), np.int16), {})
+    fraction = few_labels.Case("fashion_mnist", labelled).fraction(1000)
+    assert hide_labels(split, fraction, 0.0, 0).observed.all(1).sum() == kept
+
+
+def test_seeds_are_three_where_labels_are_few_and_the_table_says_how_far_they_are_apart():
+    rows = [{"case": "fashion_mnist/100", "model": "ccvae", "steps": 9, "accuracy": x} for x in (0.5, 0.6, 0.7)]
+    page = few_labels.summarise(rows, {})
+    assert "| fashion_mnist/100 | 9 | CCVAE | 3 | 0.6000 (0.5000 to 0.7000) | - |" in page
+
+
+@pytest.mark.parametrize("model", few_labels.MODELS)
+@pytest.mark.parametrize("case", few_labels.CASES, ids=lambda case: case.name)
+def test_few_labels_asks_for_settings_that_there_are(case, model, tiny):
+    config = few_labels.configured(case, model, 2, tiny, 3000)
+    assert settings.Config.model_validate_json(config.model_dump_json()) == config
+    assert config.data.labelled_fraction == case.fraction(len(tiny.train)) and config.seed == 2

@@ -14,7 +14,7 @@ from export.errors import ExportError
 from export.run import Options, export_run
 from tf_ccvae import fit, interventions, settings
 from tf_ccvae.labels import Labels
-from tf_ccvae.models.baselines import DIVA, M2, VAEClassifier
+from tf_ccvae.models.baselines import DIVA, M2, MVAE, VAEClassifier
 from tf_ccvae.training import run_directory
 
 
@@ -123,7 +123,7 @@ def test_runs_that_cannot_be_used_are_named(exported, tmp_path, capsys):
     assert not (tmp_path / "to").exists()
 
 
-@pytest.mark.parametrize("kind", [DIVA, M2, VAEClassifier])
+@pytest.mark.parametrize("kind", [DIVA, M2, MVAE, VAEClassifier])
 def test_baselines_are_refused(exported, tmp_path, capsys, kind):
     run = run_directory.create(tmp_path / "run", "x")
     shutil.copy(exported.run / "config.yaml", run.config)

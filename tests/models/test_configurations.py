@@ -7,7 +7,8 @@ import pytest
 
 from tf_ccvae.labels import Label, Labels
 from tf_ccvae.models import networks, residual
-from tf_ccvae.models.baselines import DIVA, M2, VAEClassifier
+from tf_ccvae.models.baselines import DIVA, M2, MVAE, VAEClassifier
+from tf_ccvae.models.baselines.mvae import LabelExperts
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.models.conditional_prior import LabelDistributions
 from tf_ccvae.models.counting import LabelCounts, Sum
@@ -15,16 +16,20 @@ from tf_ccvae.models.independence import Critic
 from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.likelihood import Likelihood
 from tf_ccvae.models.posterior import PosteriorHead
+from tf_ccvae.models.unlabelled import Targets
 from tf_ccvae.training.muon import Muon
 from tf_ccvae.training.optimizer import FusedAdam
 
 LABELS = Labels((Label("glasses"), Label("colour", ("red", "green", "blue")), Label("smile", latents=2)))
 IMAGE, SMALL = (28, 28, 1), {"latents": 9, "widths": (4, 4, 8), "hidden": 16}
 MADE = {
-    "ccvae": lambda: CCVAE(IMAGE, LABELS, **SMALL, consistency_weight=3.0),
+    "ccvae": lambda: CCVAE(IMAGE, LABELS, **SMALL, consistency_weight=3.0, unlabelled_weight=2.0, flips=True),
     "diva": lambda: DIVA(IMAGE, LABELS, **SMALL),
     "m2": lambda: M2(IMAGE, LABELS, **SMALL),
+    "mvae": lambda: MVAE(IMAGE, LABELS, **SMALL),
+    "experts": lambda: LabelExperts(LABELS, 5),
     "vae_classifier": lambda: VAEClassifier(IMAGE, LABELS, **SMALL),
+    "targets": lambda: Targets(LABELS),
     "critic": lambda: Critic(LABELS, 7),
     "statistics": lambda: LabelStatistics(LABELS),
     "labels": lambda: LabelDistributions(LABELS, separation=3.0, pace=2.0),

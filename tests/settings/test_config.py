@@ -188,7 +188,9 @@ def test_too_few_latents_for_the_labels_are_refused():
         number_of_latents(config, Labels.of_binary(["a", "b", "c"]))
 
 
-@pytest.mark.parametrize(("name", "expected"), [("ccvae", 3 * 2 + 7), ("m2", 7), ("vae_classifier", 3 + 7)])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("ccvae", 3 * 2 + 7), ("m2", 7), ("mvae", 3 + 7), ("vae_classifier", 3 + 7)]
+)
 def test_style_latents_come_beside_those_of_the_labels(name, expected):
     config = Config.model_validate({"model": {"name": name, "style_latents": 7, "latents_per_label": 2}})
     assert number_of_latents(config, Labels.of_binary(["a", "b", "c"])) == expected

@@ -31,8 +31,9 @@ def of(context: Context) -> dict[str, Sheet]:
     fits = len(images) >= 2 * ACROSS
     samples = images[: 2 * ACROSS].reshape(2, ACROSS, *context.model.image_shape) if fits else images[None]
     sheets = {"reconstructions": Sheet(pairs, ("image", "reconstruction")), "samples": Sheet(samples)}
-    made = (("edits", edits(context)), ("swaps", swaps(context)), ("variations", variations(context)))
-    for name, sheet in made:
+    changed = (("edits", edits), ("swaps", swaps), ("variations", variations)) if context.model.edits else ()
+    for name, made in changed:
+        sheet = made(context)
         if sheet is not None:
             sheets[name] = sheet
     return sheets

@@ -40,11 +40,13 @@ def most_visible(model: LabelledVAE, images: ArrayLike) -> tuple[int, str] | Non
       images: (n, height, width, channels), uint8 or float in [0, 1]; a few.
 
     Returns:
-      Index of the picture and name of the label; None without pictures or labels.
+      Index of the picture and name of the label; None without pictures or labels, or if the model does not edit labels.
 
     Raises:
       ValueError: the images do not have the model's shape.
     """
+    if not model.edits:
+        return None
     differences = visibility(model, images)
     if not differences.size:
         return None

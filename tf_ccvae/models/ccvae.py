@@ -9,7 +9,7 @@ from tensorflow_probability import distributions as tfd
 
 from tf_ccvae import objective
 from tf_ccvae.labels import LabelConfig, Labels
-from tf_ccvae.models import consistency, draws, replicas
+from tf_ccvae.models import consistency, draws, replicas, unlabelled
 from tf_ccvae.models.conditional_prior import LabelDistributions
 from tf_ccvae.models.draws import Purpose
 from tf_ccvae.models.independence import Critic, warmed_up
@@ -46,6 +46,9 @@ class CCVAE(LabelledVAE):
       independence_weight: weight of the penalty on what other latents tell about a label, see `models.independence`; by
         default 30 for 'exact' and 0 for the official estimators.
       consistency_weight: weight of the term that asks for edits which the encoder reads, see `models.consistency`.
+      unlabelled_weight: weight of the term by which images with missing labels teach the classifier, see
+        `models.unlabelled`.
+      flips: whether that term may flip images from left to right.
       nodes: nodes of the one-dimensional integrals.
       samples: draws for q(y|x) in the official estimators.
       proposals: draws for categorical labels with several latents.
@@ -80,6 +83,8 @@ class CCVAE(LabelledVAE):
         label_weight: float | None = None,
         independence_weight: float | None = None,
         consistency_weight: float = 0.0,
+        unlabelled_weight: float = 0.0,
+        flips: bool = False,
         nodes: int = 64,
         samples: int = 100,
         proposals: int = 16,
@@ -122,6 +127,11 @@ class CCVAE(LabelledVAE):
         if self.critic is not None:
             self.critic.build()
         self.consistency_weight = consistency_weight if len(labels) else 0.0
+        self.unlabelled_weight = unlabelled_weight if len(labels) else 0.0
+        self.flips = flips
+        self.targets = unlabelled.Targets(self.labels, name="targets") if self.unlabelled_weight else None
+        if self.targets is not None:
+            self.targets.build()
 
     # The parts of the model -------------------------------------------------------------------------------------------
 
@@ -164,13 +174,30 @@ class CCVAE(LabelledVAE):
         return Assessment(terms, posterior.loc, self.log_label_marginals(posterior))
 
     def extra_loss(
-        self, data: dict[str, tf.Tensor], terms: objective.Terms, mean: Callable[[tf.Tensor], tf.Tensor]
+        self, data: dict[str, tf.Tensor], assessed: Assessment, mean: Callable[[tf.Tensor], tf.Tensor]
     ) -> float | tf.Tensor:
-        if self.critic is None:
-            return 0.0
-        penalty, critic = self.critic(terms.latents, data["labels"], data["observed"])
-        weight = warmed_up(self.independence_weight, self.optimizer.iterations)
-        return weight * mean(penalty) + mean(critic)
+        extra: float | tf.Tensor = 0.0
+        step = self.optimizer.iterations
+        if self.critic is not None:
+            penalty, critic = self.critic(assessed.terms.latents, data["labels"], data["observed"])
+            extra = warmed_up(self.independence_weight, step) * mean(penalty) + mean(critic)
+        if self.targets is not None:
+            extra += self.unlabelled_weight * mean(self._unlabelled(self.targets, data, assessed.log_marginals))
+        return extra
+
+    def _unlabelled(
+        self, targets: unlabelled.Targets, data: dict[str, tf.Tensor], log_marginals: tf.Tensor
+    ) -> tf.Tensor:
+        """The term of `models.unlabelled`, (batch,)."""
+        step = self.optimizer.iterations
+        log_prior = tf.convert_to_tensor(self.label_distributions.log_label_prior)
+        values, sure = targets(log_marginals, log_prior, data["labels"], data["observed"])
+        seed = draws.seed_of(self.seed, Purpose.CHANGES, step)
+        posterior = self.encode(unlabelled.changed(pixels(data["image"]), draws.fold(seed, 0), self.flips))
+        proposals = self._draws(tf.shape(posterior.loc)[0], "exact", draws.fold(seed, 1))
+        read = objective.log_label_marginals(posterior, self.label_model(), self.nodes, proposals)
+        weights = tf.where(data["observed"], 1.0, tf.where(sure, unlabelled.warmed_up(step), 0.0))
+        return unlabelled.cost(read, values, weights)
 
     def add_gradients(
         self, gradients: Sequence[tf.Tensor | None], data: dict[str, tf.Tensor], terms: objective.Terms
@@ -216,6 +243,8 @@ class CCVAE(LabelledVAE):
                 "estimator": self.estimator,
                 "independence_weight": self.independence_weight,
                 "consistency_weight": self.consistency_weight,
+                "unlabelled_weight": self.unlabelled_weight,
+                "flips": self.flips,
                 "nodes": self.nodes,
                 "samples": self.samples,
                 "proposals": self.proposals,

@@ -15,6 +15,7 @@ class Purpose(IntEnum):
     TESTING = 1
     EDITS = 2
     CHOICES = 3
+    CHANGES = 4
 
 
 def seed_of(seed: int, purpose: int, key: int | tf.Tensor) -> tf.Tensor:

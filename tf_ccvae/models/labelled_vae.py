@@ -6,7 +6,7 @@ what they are for it."""
 
 import abc
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 import tensorflow as tf
@@ -23,7 +23,12 @@ from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.likelihood import Likelihood
 from tf_ccvae.models.posterior import PosteriorHead
 from tf_ccvae.objective.label_model import TensorLike
+from tf_ccvae.support.errors import UserError
 from tf_ccvae.support.files import JsonObject
+
+
+class NotDefinedError(UserError, ValueError):
+    """An intervention that a model does not define; the message is one line that names the model."""
 
 
 class LabelledVAE(keras.Model, abc.ABC):
@@ -50,6 +55,7 @@ class LabelledVAE(keras.Model, abc.ABC):
     """
 
     estimator = "exact"
+    edits: ClassVar[bool] = True  # whether `set_values`, `swap` and `with_characteristic` are defined
 
     def __init__(
         self,
@@ -170,13 +176,13 @@ class LabelledVAE(keras.Model, abc.ABC):
         )
 
     def extra_loss(
-        self, data: dict[str, tf.Tensor], terms: objective.Terms, mean: Callable[[tf.Tensor], tf.Tensor]
+        self, data: dict[str, tf.Tensor], assessed: Assessment, mean: Callable[[tf.Tensor], tf.Tensor]
     ) -> float | tf.Tensor:
-        """What training minimises beside the mean of `terms.loss`.
+        """What training minimises beside the mean of `assessed.terms.loss`.
 
         Args:
           data: a batch, or one replica's part of it.
-          terms: of the bound on it.
+          assessed: what `assess` says of it.
           mean: takes the mean over the whole batch of something per example, see `replicas.batch_mean`.
         """
         return 0.0
@@ -196,9 +202,10 @@ class LabelledVAE(keras.Model, abc.ABC):
         noise = self.noise(examples, self.estimator, Purpose.TRAINING, self.optimizer.iterations)
         mean = replicas.batch_mean(examples)
         with tf.GradientTape() as tape:
-            terms = self.assess(data, noise, self.estimator).terms
+            assessed = self.assess(data, noise, self.estimator)
+            terms = assessed.terms
             per_example = terms.loss(self.label_weight)
-            loss = mean(per_example) + self.extra_loss(data, terms, mean)
+            loss = mean(per_example) + self.extra_loss(data, assessed, mean)
             scaled = self.optimizer.scale_loss(loss)
         gradients = self.add_gradients(tape.gradient(scaled, self.trainable_weights), data, terms)
         gradients = replicas.total_gradients(gradients, self.optimizer)

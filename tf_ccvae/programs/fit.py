@@ -236,7 +236,7 @@ def report(job: Job, model: LabelledVAE, results: JsonObject, trackers: Trackers
     pictures.draw(model, job.dataset, job.run)
     write_json(job.run.results, results)
     visible = interventions.most_visible(model, np.asarray(job.dataset.test.images[:SHOWN]))
-    terminal.summary(job.console, results, job.run, visible)
+    terminal.summary(job.console, results, job.run, visible, model.edits)
     trackers.finish(results)
 
 

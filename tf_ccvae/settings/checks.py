@@ -82,7 +82,7 @@ def check_strategy(config: Config, arguments: Iterable[str]) -> None:
 def number_of_latents(config: Config, labels: Labels) -> int:
     """How many latents a model has: `model.latents`, or those of the labels and `model.style_latents` together.
 
-    m2 has no latents of labels, and vae_classifier has as many of them as it has logits.
+    m2 has no latents of labels, and vae_classifier and mvae have as many of them as they have logits.
 
     Raises:
       ConfigError: `model.latents` is too small for the labels.
@@ -93,7 +93,7 @@ def number_of_latents(config: Config, labels: Labels) -> int:
         needed = labels.with_latents(model.latents_per_label).characteristic
         own = model.latents_per_label
         what = f"{len(labels)} labels with model.latents_per_label {own}; at least {needed} are needed"
-    elif model.name == "vae_classifier":
+    elif model.name in ("vae_classifier", "mvae"):
         needed = sum(label.values - 1 for label in labels)
         what = f"the {needed} logits of {len(labels)} labels"
     if model.latents is None:

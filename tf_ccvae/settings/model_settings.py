@@ -11,10 +11,11 @@ from tf_ccvae.settings.base import Above0, AtLeast1, Settings
 class Model(Settings):
     """The networks and distributions; `model: m2` is short for its name alone."""
 
-    name: Literal["ccvae", "m2", "diva", "vae_classifier"] = Field(
+    name: Literal["ccvae", "m2", "diva", "mvae", "vae_classifier"] = Field(
         default="ccvae",
         description="ccvae, or a baseline: m2 (labels enter encoder and decoder), diva (latents of labels with a prior "
-        "and a classifier of their own), vae_classifier (a classifier on all latents)",
+        "and a classifier of their own), mvae (labels and image are experts on the same latents; no edits), "
+        "vae_classifier (a classifier on all latents)",
     )
     backbone: Literal["residual", "paper", "auto"] = Field(
         default="auto",

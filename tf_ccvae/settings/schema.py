@@ -24,6 +24,7 @@ from tf_ccvae.settings.errors import (
     lookup,
 )
 from tf_ccvae.settings.model_settings import Model
+from tf_ccvae.settings.objective_settings import Objective
 from tf_ccvae.settings.yaml_files import Dumper, read_mapping
 from tf_ccvae.support.files import JsonObject, write_text
 
@@ -115,38 +116,6 @@ class Data(Settings):
     test_fraction: Between0And1 = Field(
         default=0.1,
         description="share of examples for the test, above 0 and below 1, where the source has no such split",
-    )
-
-
-class Objective(Settings):
-    """The bound that training maximises."""
-
-    estimator: Literal["exact", "pytorch", "pyro"] = Field(
-        default="exact", description="how the bound is estimated: exact, or as either official program does"
-    )
-    label_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
-        default="auto",
-        description="adds this times log q(y | x) to what is maximised, at least 0; auto is 0 for the official "
-        "estimators, whose gradient holds a hidden weight of its own, else 250 where model.likelihood_scale is auto "
-        "and 1000 where it is not",
-    )
-    independence_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
-        default="auto",
-        description="weight of the penalty on what other latents tell about a label, at least 0; auto is 0 for the "
-        "official estimators, else 150 where model.likelihood_scale is auto and 30 where it is not",
-    )
-    consistency_weight: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
-        default="auto",
-        description="weight of a term, outside the bound, that trains the decoder on pictures with one label changed: "
-        "the encoder has to read the change; at least 0; auto is 250 for exact where model.likelihood_scale is auto, "
-        "else 0",
-    )
-    nodes: int = Field(
-        default=64, ge=8, le=1024, description="nodes of the one-dimensional integrals in exact; 8 to 1024"
-    )
-    samples: int = Field(default=100, ge=1, description="draws for q(y | x) in pytorch and pyro; at least 1")
-    proposals: int = Field(
-        default=16, ge=1, description="draws per categorical label with more than one latent in exact; at least 1"
     )
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tf_ccvae.data.dataset import Dataset, Split
 from tf_ccvae.models import backbones
-from tf_ccvae.models.baselines import DIVA, M2, VAEClassifier
+from tf_ccvae.models.baselines import DIVA, M2, MVAE, VAEClassifier
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.settings import Config, ConfigError, number_of_latents
@@ -112,6 +112,8 @@ def build_model(config: Config, dataset: Dataset, train: Split) -> LabelledVAE:
             estimator=objective.estimator,
             independence_weight=weights.independence,
             consistency_weight=weights.consistency,
+            unlabelled_weight=0.0 if train.observed.all() else objective.unlabelled_weight,
+            flips="flip" in config.data.augment and not config.data.sided,
             nodes=objective.nodes,
             samples=objective.samples,
             proposals=objective.proposals,
@@ -121,7 +123,8 @@ def build_model(config: Config, dataset: Dataset, train: Split) -> LabelledVAE:
         own = dataset.labels.with_latents(settings.latents_per_label)
         model = DIVA(labels=own, nodes=objective.nodes, proposals=objective.proposals, **shared)
     else:
-        model = (M2 if settings.name == "m2" else VAEClassifier)(labels=dataset.labels, **shared)
+        kind = {"m2": M2, "mvae": MVAE, "vae_classifier": VAEClassifier}[settings.name]
+        model = kind(labels=dataset.labels, **shared)
     model.label_statistics.learn(train.labels)
     return model
 

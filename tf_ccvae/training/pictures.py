@@ -58,7 +58,7 @@ def during(tracking: Tracking, run: Run, dataset: Dataset, devices: Devices = ON
 
 
 def of_model(model: LabelledVAE, dataset: Dataset) -> dict[str, Figure]:
-    """By name: reconstructions, samples, and a traversal of every label, if there are labels."""
+    """By name: reconstructions, samples, and a traversal of every label, if the model edits labels."""
     images = np.asarray(dataset.test.images[:PICTURES])
     rebuilt = interventions.reconstruct(model, images)
     pairs = np.stack([images / np.float32(255), rebuilt])
@@ -68,7 +68,7 @@ def of_model(model: LabelledVAE, dataset: Dataset) -> dict[str, Figure]:
     samples = interventions.generate(model, values, seed=0).images.reshape(4, PICTURES, *model.image_shape)
     drawn["samples"] = figures.grid(samples, title="samples: y ~ p(y), z ~ p(z|y)")
 
-    if len(model.labels):
+    if len(model.labels) and model.edits:
         rows = [
             interventions.traverse(model, images[_example(dataset, i), None], label.name, 0, label.values - 1, STEPS)[0]
             for i, label in enumerate(model.labels)

@@ -69,7 +69,9 @@ def progress(console: Console, epochs: int, steps: int, done: int) -> Iterator[B
         yield Bar(console, bar, epochs, steps, done)
 
 
-def summary(console: Console, results: JsonObject, run: Run, visible: tuple[int, str] | None = None) -> None:
+def summary(
+    console: Console, results: JsonObject, run: Run, visible: tuple[int, str] | None = None, edits: bool = True
+) -> None:
     """Prints test measures and what to do next.
 
     Args:
@@ -77,6 +79,7 @@ def summary(console: Console, results: JsonObject, run: Run, visible: tuple[int,
       results: what stands in results.json.
       run: the run directory.
       visible: a test image and a label whose change can be seen in it, for the command that is suggested.
+      edits: whether the model edits labels; a command that makes new images is suggested where it does not.
     """
     test = results["test"]
     rows = [("label", "accuracy", "balanced", "most frequent")]
@@ -87,6 +90,7 @@ def summary(console: Console, results: JsonObject, run: Run, visible: tuple[int,
     console.print(table(rows))
     path = shlex.quote(str(run.path))
     image, label = visible or (0, next(iter(test["labels"]), "LABEL"))
+    what = f"traverse {image} {option('--label', label)}" if edits else "generate"
     epochs, steps = (results["training"][name] for name in ("epochs", "steps"))
     longer = max(2 * epochs, math.ceil(MANY * epochs / steps))
     console.print(
@@ -95,7 +99,7 @@ def summary(console: Console, results: JsonObject, run: Run, visible: tuple[int,
         f"Figures:      {run.figures}\n"
         f"Model:        {run.model}   keras.models.load_model after import tf_ccvae\n"
         f"Measure it:   python -m tf_ccvae.evaluate {path}\n"
-        f"Use it:       python -m tf_ccvae.intervene {path} traverse {image} {option('--label', label)}\n"
+        f"Use it:       python -m tf_ccvae.intervene {path} {what}\n"
         f"Train longer: python -m tf_ccvae.fit --resume {path} --training.epochs {longer}"
         f"   {steps:,} steps so far\n"
         f"Curves:       tensorboard --logdir {shlex.quote(str(run.tensorboard))}"

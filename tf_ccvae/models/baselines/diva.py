@@ -117,7 +117,7 @@ class DIVA(CCVAE):
 
     def get_config(self) -> JsonObject:
         config = super().get_config()
-        for name in ("estimator", "independence_weight", "consistency_weight", "samples"):
+        for name in ("estimator", "independence_weight", "consistency_weight", "unlabelled_weight", "flips", "samples"):
             del config[name]
         return config
 
