@@ -4,11 +4,18 @@ Number labels and the others are treated by different formulas. `Columns` takes 
 kind and puts the results together again; latents of labels likewise, and style latents stay behind them.
 """
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tf_ccvae.labels import MISSING, Labels, latent_owners
+from tf_ccvae.number_labels import Scale
+from tf_ccvae.support.errors import UserError
+
+
+class NumbersRefused(UserError, ValueError):
+    """A number label met something that has no way to treat it; the message is one line that names both."""
 
 
 def known(values: Any) -> np.ndarray:
@@ -22,6 +29,15 @@ def no_values(labels: Labels, shape: tuple[int, ...]) -> np.ndarray:
     return np.full(shape, np.nan) if labels.numbers else np.full(shape, MISSING, np.int64)
 
 
+def in_units_of(values: Any, labels: Labels) -> Labels:
+    """The labels, number labels in the units of these values (examples, labels); as they are where no two differ."""
+    items = []
+    for label, column in zip(labels, np.asarray(values).T, strict=True):
+        differ = label.scale is not None and len(np.unique(column[known(column)])) > 1
+        items.append(replace(label, scale=Scale.of_values(column)) if differ else label)
+    return Labels(tuple(items))
+
+
 def refuse_numbers(labels: Labels, what: str, remedy: str = "leave it out by data.label_names") -> None:
     """For what has no way to treat number labels.
 
@@ -31,11 +47,11 @@ def refuse_numbers(labels: Labels, what: str, remedy: str = "leave it out by dat
       remedy: what to do.
 
     Raises:
-      ValueError: there is a number label; the message names it.
+      NumbersRefused: there is a number label; the message names it.
     """
     if labels.numbers:
         name = labels.names[labels.numbers[0]]
-        raise ValueError(f"{what} knows no labels that are numbers, and {name!r} is one; {remedy}")
+        raise NumbersRefused(f"{what} knows no labels that are numbers, and {name!r} is one; {remedy}")
 
 
 class Columns(NamedTuple):

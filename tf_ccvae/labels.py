@@ -222,16 +222,13 @@ class Labels:
         """The same labels with `latents` characteristic latents each."""
         return Labels(tuple(replace(x, latents=latents) for x in self.items))
 
-    def standardised_by(self, values: np.ndarray) -> "Labels":
-        """The same labels, number labels in the units of these values, (examples, labels); as they are without any."""
-        items = []
-        for label, column in zip(self.items, np.asarray(values).T, strict=True):
-            differ = label.scale is not None and len(np.unique(column[~np.isnan(column)])) > 1
-            items.append(replace(label, scale=Scale.of_values(column)) if differ else label)
-        return Labels(tuple(items))
-
     def __len__(self) -> int:
         return len(self.items)
+
+    def same_as(self, other: "Labels") -> bool:
+        """Whether the labels have the same names, kinds and classes; latents and scales may differ."""
+        own, others = ([(x.name, x.kind, x.classes) for x in labels] for labels in (self, other))
+        return own == others
 
     def __iter__(self) -> Iterator[Label]:
         return iter(self.items)

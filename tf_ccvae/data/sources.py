@@ -73,6 +73,7 @@ def _folder(data: Data, name: str, seed: int, left_out: list[str] | None, progre
         seed=seed,
         label_names=data.label_names,
         unmarked=data.unmarked,
+        label_kinds=data.label_kinds,
         white=data.white,
         left_out=left_out,
         progress=progress,

@@ -6,7 +6,7 @@
 """
 
 from tf_ccvae.objective.bound import Terms, exact, log_label_marginals, number_marginals, style_divergence
-from tf_ccvae.objective.estimators import ESTIMATORS, default_label_weight, estimate, needed_draws
+from tf_ccvae.objective.estimators import ESTIMATORS, check_estimator, default_label_weight, estimate, needed_draws
 from tf_ccvae.objective.label_model import Example, LabelModel, Noise
 from tf_ccvae.objective.official import official
 
@@ -16,6 +16,7 @@ __all__ = [
     "LabelModel",
     "Noise",
     "Terms",
+    "check_estimator",
     "default_label_weight",
     "estimate",
     "exact",

@@ -34,6 +34,17 @@ def values_of(latents: TensorLike, model: LabelModel) -> tf.Tensor:
     )
 
 
+def values_table(latents: TensorLike, model: LabelModel) -> tf.Tensor:
+    """q(y_i = v | z_i), (n, L, V); 0 for values that a label does not have, and so for all of a number label."""
+    latents = tf.convert_to_tensor(latents)
+    if model.numbers is None:
+        return tf.nn.softmax(masked(label_logits(latents, model), model.labels), axis=-1)
+    columns = Columns.of(model.labels)
+    plain = values_table(tf.gather(latents, columns.plain_latents, axis=1), model.plain)
+    nothing = tf.zeros([tf.shape(plain)[0], len(columns.numbers), model.labels.values], plain.dtype)
+    return tf.gather(tf.concat([plain, nothing], axis=1), columns.together, axis=1)
+
+
 def settle(
     current: TensorLike,
     values: TensorLike,

@@ -72,6 +72,11 @@ class Data(Settings):
         description="off if what is not marked means off in a column that has no 0 (1 and -1, or 1 and empty), for "
         "folder and huggingface; null to refuse such a column, or to leave it out for huggingface",
     )
+    label_kinds: dict[str, Literal["binary", "class", "number"]] = Field(
+        default={},
+        description="which kind some labels are, such as {grade: class, age: number}, for folder; the kind of the "
+        "others is seen from their values",
+    )
     white: Annotated[int, Field(ge=255, le=65535)] | None = Field(
         default=None,
         description="value that is white in images of 16 bits, 255 to 65535, such as 4095 for 12 bits; null for the "
