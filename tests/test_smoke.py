@@ -97,7 +97,8 @@ TINY_FOLDER = (
 CONFIGS = {"avatars.yaml": FEW_FACES, "folder.yaml": TINY_FOLDER}
 
 # Configuration files for data that have to be downloaded: the fixture that makes up a few in the true format (none for
-# faces, which are drawn), and a label to set. These take one step in this process: a whole run each would be half a minute in all.
+# faces, which are drawn), and a label to set. These take one step in this process: a whole run each would be half a
+# minute in all.
 MADE_UP = {
     "avatars_numbers.yaml": (None, "Hair_Lightness=70"),
     "celeba.yaml": ("celeba_folder", "Smiling=1"),
