@@ -11,6 +11,7 @@ from export import __main__ as export
 from tests import numbers_made_up
 from tests.made_up import made_once
 from tf_ccvae import evaluate, fit, intervene, interventions
+from tf_ccvae.programs.sweep_settings import less_is_better
 from tf_ccvae.training import run_directory
 
 SMALL = [
@@ -155,6 +156,10 @@ def test_evaluation_measures_numbers_beside_the_other_labels(ages_run, capsys):
     assert set(results["set_success"]["labels"]) == {"bright"}
     assert "not_measured" not in results or "set_success" not in results["not_measured"]
     assert "<h2>Numbers</h2>" in (ages_run / "report.html").read_text()
+
+
+def test_tuning_looks_for_a_small_error_and_a_large_r2():
+    assert less_is_better("validation_absolute_error_age") and not less_is_better("validation_r2_age")
 
 
 def test_what_knows_no_numbers_refuses_them_by_name(ages_run, ages_folder, tmp_path, capsys):
