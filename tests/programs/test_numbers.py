@@ -106,7 +106,7 @@ def test_every_intervention_takes_a_number_in_its_own_units(ages_run, tmp_path, 
 def test_encode_writes_predicted_values_and_decode_leaves_them_aside(ages_run, tmp_path):
     table = tmp_path / "latents.csv"
     assert call(ages_run, "encode", "0", "1", "--out", table) == 0
-    header, *rows = list(csv.reader(table.open()))
+    header, *rows = list(csv.reader(table.read_text().splitlines()))
     assert header[-2:] == ["age (predicted)", "bright (predicted)"] and len(header) == 1 + 6 + 2
     model = run_directory.load(ages_run)[1]
     latents = np.array([row[1:7] for row in rows], np.float32)
