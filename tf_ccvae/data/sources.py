@@ -135,6 +135,7 @@ def _huggingface(data: Data, name: str, seed: int, left_out: list[str] | None, p
         test_fraction=data.test_fraction,
         label_names=data.label_names,
         unmarked=data.unmarked,
+        label_kinds=data.label_kinds,
         white=data.white,
         progress=progress,
         left_out=left_out,

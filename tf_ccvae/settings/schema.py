@@ -74,8 +74,8 @@ class Data(Settings):
     )
     label_kinds: dict[str, Literal["binary", "class", "number"]] = Field(
         default={},
-        description="which kind some labels are, such as {grade: class, age: number}, for folder; the kind of the "
-        "others is seen from their values",
+        description="which kind some labels are, such as {grade: class, age: number}, for folder and huggingface; the "
+        "kind of the others is seen from their values",
     )
     white: Annotated[int, Field(ge=255, le=65535)] | None = Field(
         default=None,
