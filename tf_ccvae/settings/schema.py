@@ -15,14 +15,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from tf_ccvae.settings.base import Above0, AtLeast1, Settings
-from tf_ccvae.settings.errors import (
-    ConfigError,
-    explain,
-    fields,
-    file_form,
-    is_section,
-    lookup,
-)
+from tf_ccvae.settings.errors import ConfigError, explain, fields, file_form, is_section, lookup
 from tf_ccvae.settings.model_settings import Model
 from tf_ccvae.settings.yaml_files import Dumper, read_mapping
 from tf_ccvae.support.files import JsonObject, write_text
