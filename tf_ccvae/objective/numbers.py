@@ -28,7 +28,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_ccvae.labels import Labels, owner_matrix
+from tf_ccvae.labels import Labels, latent_owners, owner_matrix
 
 LEAST_GAIN = 0.5  # a . c below which steps are made no longer
 LOG_ROOT = 0.5 * math.log(2 * math.pi)
@@ -185,4 +185,4 @@ def _per_latent(per_label: tf.Tensor, labels: Labels) -> tf.Tensor:
     """(n, N) -> (n, C): to each latent what its label has."""
     if labels.characteristic == len(labels):
         return per_label
-    return tf.repeat(per_label, [x.latents for x in labels], axis=1)
+    return tf.gather(per_label, latent_owners(labels), axis=1)
