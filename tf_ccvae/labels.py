@@ -1,22 +1,25 @@
-"""What the labels are: names, binary or categorical, and how many characteristic latents each one owns.
+"""What the labels are: names, binary or categorical or a number, and how many characteristic latents each one owns.
 
 A label value is an integer: 0 or 1 for a binary label, a class index for a categorical one, `MISSING` where nobody
-knows it. Characteristic latents are laid out label after label; the style latents follow.
+knows it. The value of a number label is a number in the user's own units, NaN where nobody knows it. An array of the
+values of several labels, one column each, is an array of integers where none of them is a number label; with a number
+label it is an array of floats, and then NaN stands for a missing value of any label, for -1 may be a number;
+`label_arrays` has more about them. Characteristic latents are laid out label after label; the style latents follow.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from numbers import Integral
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
-MISSING = -1
+from tf_ccvae.number_labels import NUMBER, Scale, as_number
+
+MISSING = -1  # among integers
 WORDS = {"off": 0, "no": 0, "false": 0, "0": 0, "on": 1, "yes": 1, "true": 1, "1": 1}  # of binary labels
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")  # also in the programs of examples/
-Value = int | str | bool  # how people name a value of a label; `Label.value_of` says what it means
+Value = int | float | str | bool  # how people name a value; `Label.value_of` and `Label.number_of` say what it means
 
 
 @dataclass(frozen=True)
@@ -25,36 +28,85 @@ class Label:
 
     Args:
       name: unique among the labels of a data set.
-      classes: names of the classes of a categorical label, at least two; empty for a binary label.
+      classes: names of the classes of a categorical label, at least two; empty for the other kinds.
       latents: number of characteristic latents, at least 1.
+      scale: the units of a number label; None for the other kinds.
     """
 
     name: str
     classes: tuple[str, ...] = ()
     latents: int = 1
+    scale: Scale | None = None
 
     def __post_init__(self) -> None:
         if self.latents < 1:
             raise ValueError(f"label {self.name!r}: latents must be at least 1, got {self.latents}")
         if len(self.classes) == 1 or len(set(self.classes)) != len(self.classes):
             raise ValueError(f"label {self.name!r}: classes must be at least two different names, got {self.classes}")
+        if self.classes and self.scale:
+            raise ValueError(f"label {self.name!r}: has classes or a scale, not both")
+
+    @property
+    def kind(self) -> str:
+        """'binary', 'class' or 'number'."""
+        return "number" if self.scale else "class" if self.classes else "binary"
 
     @property
     def binary(self) -> bool:
-        return not self.classes
+        return self.kind == "binary"
 
     @property
     def values(self) -> int:
-        """Number of values the label can take."""
-        return len(self.classes) or 2
+        """Number of values that can be listed: 2 or more, and 0 for a number label."""
+        return 0 if self.scale else len(self.classes) or 2
 
     @property
     def value_names(self) -> tuple[str, ...]:
-        """The name of each value: off and on, or the classes."""
-        return self.classes or ("off", "on")
+        """The name of each value: off and on, or the classes; none for a number label."""
+        return () if self.scale else self.classes or ("off", "on")
+
+    @property
+    def units(self) -> Scale:
+        """The units of a number label.
+
+        Raises:
+          ValueError: it is no number label.
+        """
+        if self.scale is None:
+            raise ValueError(f"label {self.name!r}: is no number label")
+        return self.scale
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Two values far apart: the first and the last, and for a number label those of `Scale.ends`."""
+        return self.scale.ends if self.scale else (0, self.values - 1)
+
+    def written(self, value: float) -> str:
+        """A value as people read it: off, on, the name of a class, or the number."""
+        return f"{value:.4g}" if self.scale else self.value_names[int(value)]
+
+    def number_of(self, value: Value) -> float:
+        """The number that a number or a text means, in the units of a number label.
+
+        Raises:
+          ValueError: it is no finite number.
+        """
+        number = as_number(value)
+        if number is None:
+            between = f"{self.units.low:g} to {self.units.high:g}"
+            raise ValueError(f"label {self.name!r}: {value!r} is not a number; training values were {between}")
+        return number
+
+    def meant(self, value: Value) -> float:
+        """`value_of` or `number_of`, as the kind of the label asks.
+
+        Raises:
+          ValueError: as those.
+        """
+        return self.number_of(value) if self.scale else self.value_of(value)
 
     def value_of(self, value: Value) -> int:
-        """The value that a number or a text means.
+        """The value of a binary label or of one with classes that a number or a text means.
 
         A number is an index. A text is the name of a class; if no name is equal, the only name that is equal without
         regard to case; for a binary label also yes and no, true and false, 1 and 0 in any case; and digits are an index
@@ -108,11 +160,35 @@ def parted(text: str, names: Sequence[str], has: Callable[[str, str], bool]) -> 
 
 
 class LabelConfig(TypedDict):
-    """A label as files and the configurations of models hold it; see `Label`."""
+    """A label as files and the configurations of models hold it; see `Label`.
+
+    `kind` is 'number' and there is a `scale` for a number label; neither is there for the others.
+    """
 
     name: str
     classes: Sequence[str]
     latents: int
+    kind: NotRequired[str]
+    scale: NotRequired[dict[str, float]]
+
+
+def config_of(label: Label) -> LabelConfig:
+    """A label as a configuration holds it."""
+    config: LabelConfig = {"name": label.name, "classes": list(label.classes), "latents": label.latents}
+    return {**config, "kind": "number", "scale": dict(vars(label.scale))} if label.scale else config
+
+
+def label_of(config: LabelConfig) -> Label:
+    """The label in a configuration.
+
+    Raises:
+      ValueError: it is of a kind that this version does not know.
+    """
+    kind = config.get("kind")
+    if kind not in (None, "number"):
+        raise ValueError(f"label {config['name']!r}: is of kind {kind!r}, which this version of tf_ccvae does not know")
+    scale = Scale(**{key: float(x) for key, x in config["scale"].items()}) if kind else None
+    return Label(config["name"], tuple(config["classes"]), int(config["latents"]), scale)
 
 
 @dataclass(frozen=True)
@@ -137,17 +213,22 @@ class Labels:
 
     @classmethod
     def from_config(cls, config: Iterable[LabelConfig]) -> "Labels":
-        return cls(tuple(Label(c["name"], tuple(c["classes"]), int(c["latents"])) for c in config))
+        return cls(tuple(map(label_of, config)))
 
     def get_config(self) -> list[LabelConfig]:
-        return [{"name": x.name, "classes": list(x.classes), "latents": x.latents} for x in self.items]
+        return list(map(config_of, self.items))
 
     def with_latents(self, latents: int) -> "Labels":
         """The same labels with `latents` characteristic latents each."""
-        return Labels(tuple(Label(x.name, x.classes, latents) for x in self.items))
+        return Labels(tuple(replace(x, latents=latents) for x in self.items))
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def same_as(self, other: "Labels") -> bool:
+        """Whether the labels have the same names, kinds and classes; latents and scales may differ."""
+        own, others = ([(x.name, x.kind, x.classes) for x in labels] for labels in (self, other))
+        return own == others
 
     def __iter__(self) -> Iterator[Label]:
         return iter(self.items)
@@ -163,8 +244,8 @@ class Labels:
 
     @property
     def values(self) -> int:
-        """The largest number of values that any label takes (2 if there are only binary labels or none)."""
-        return max((x.values for x in self.items), default=2)
+        """The largest number of values that any label takes (2 if none takes more)."""
+        return max((x.values for x in self.items if x.values), default=2)
 
     @property
     def slices(self) -> tuple[slice, ...]:
@@ -180,11 +261,26 @@ class Labels:
     @property
     def categorical(self) -> tuple[int, ...]:
         """Positions of the categorical labels."""
-        return tuple(i for i, x in enumerate(self.items) if not x.binary)
+        return tuple(i for i, x in enumerate(self.items) if x.classes)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Positions of the number labels."""
+        return tuple(i for i, x in enumerate(self.items) if x.scale)
+
+    @property
+    def of_numbers(self) -> "Labels":
+        """The number labels, in order."""
+        return Labels(tuple(x for x in self.items if x.scale))
+
+    @property
+    def plain(self) -> "Labels":
+        """The labels that are no number labels, in order."""
+        return Labels(tuple(x for x in self.items if not x.scale)) if self.numbers else self
 
 
 def value_mask(labels: Labels) -> np.ndarray:
-    """bool (labels, values): True where the label has that value."""
+    """bool (labels, values): True where the label has that value; nowhere for a number label."""
     mask = [[v < label.values for v in range(labels.values)] for label in labels]
     return np.array(mask, bool).reshape(len(labels), labels.values)
 

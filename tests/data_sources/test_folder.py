@@ -171,7 +171,7 @@ def refusal(read, *args, **kwargs):
             "file,smile\na.png,1\n\nb.png,maybe\nc.png,0\n",
             "column 'smile': 'maybe' (line 4) is not a label",
         ),
-        ("file,smile\na.png,2\n", "labels.csv: column 'smile': holds other numbers than 1 and 0 (2; first on line 2)"),
+        ("file,smile\na.png,2\n", "labels.csv: column 'smile': is 2 in the whole file, so there is nothing to learn"),
         ("file,smile\n,1\nb.png,0\n", "labels.csv, line 2: column 'file' is empty"),
         ("file,smile\na.png,1\nb.png,1\n./a.png,0\n", "labels.csv, line 4: a.png is on line 2 too"),
         ("file,smile\na.png,0\nz.png,1\n", "labels.csv, line 3: no image z.png"),

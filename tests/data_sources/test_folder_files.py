@@ -71,9 +71,9 @@ def test_other_columns_do_not_matter_when_labels_are_named(folder):
     assert found.labels.names == ("smile",)
     assert found.about["meaning"] == ["smile: '1.0' is on, '0.0' is off"]
     message = refusal(folder, lines)
-    assert "column 'age': holds other numbers than 1 and 0" in message
+    assert "column 'id': holds another whole number for each picture, so it is no label" in message
     assert "column 'person': holds text" in message and message.endswith(
-        "data.label_names: [smile] leaves other columns out"
+        "data.label_names: [age, smile] leaves other columns out"
     )
 
 

@@ -179,8 +179,12 @@ def test_program_says_what_was_taken_for_what_lists_what_is_wrong_and_goes_on(tm
     text = capsys.readouterr().out
     assert "smile: 'yes' is on, 'no' is off, 'NA' is unknown" in text
     assert "labels.csv, line 6: no image 0004" in text and "0004.png is there, write that" in text
-    assert "labels.csv, column 'age': holds other numbers than 1 and 0 (20, 21, 22, 23, ...;" in text
+    assert "age: 14 different whole numbers, 20 to 33, taken for a number; data.label_kinds: {age: class} takes" in text
     assert "0002.png: is not a PNG, JPEG, WebP or PGM image; convert it" in text
     results = json.loads((tmp_path / "out" / "inspection.json").read_text())
-    assert len(results["problems"]) == 3
+    assert len(results["problems"]) == 2
+    seen = results["numbers"][0]["seen in training"]
+    assert results["kinds"] == {"smile": "binary", "age": "number"}
+    assert sum(seen["histogram"]) == seen["known"] and 20 <= seen["low"] < seen["median"] < seen["high"] <= 33
+    assert "lowest" in text and "|@" in text
     assert sum(results["splits"][name]["examples"] for name in ("train", "validation", "test")) == 12

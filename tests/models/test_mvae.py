@@ -11,7 +11,7 @@ from tf_ccvae import interventions
 from tf_ccvae.labels import MISSING, Labels
 from tf_ccvae.models.baselines import MVAE
 from tf_ccvae.models.inference import pixels
-from tf_ccvae.models.labelled_vae import NotDefinedError
+from tf_ccvae.models.not_defined import NotDefinedError
 from tf_ccvae.models.posterior import positive
 from tf_ccvae.objective import Noise
 

@@ -2,9 +2,9 @@
 
 Says what in the labels was taken for what, and lists what training would refuse, such as images that are not there, and
 goes on without it. Says how many examples there are, how often each label is on and how often it is not known, which
-labels go together, and warns of those that are too rare or too correlated to separate. Writes inspection.json and
-contact_sheet.png, a row of training images for each label, into FOLDER, by default runs/<name of the config
-file>-inspection. Settings are those of tf_ccvae.fit.
+labels go together, what numbers range over, and warns of those that are too rare or too correlated to separate. Writes
+inspection.json and contact_sheet.png, a row of training images for each label (of a number from low to high), into
+FOLDER, by default runs/<name of the config file>-inspection. Settings are those of tf_ccvae.fit.
 """
 
 import sys
@@ -60,7 +60,9 @@ def parse(arguments: list[str]) -> tuple[settings.Command, Path]:
 
 def run_command(command: settings.Command, folder: Path) -> None:
     """Loads the data, counts, writes and prints; see `tf_ccvae.data.inspection`."""
-    from tf_ccvae.data import inspection, sources
+    import numpy as np
+
+    from tf_ccvae.data import inspection, inspection_numbers, sources
     from tf_ccvae.data.pipeline import hide_labels
     from tf_ccvae.support import figures
     from tf_ccvae.support.console import plain_console
@@ -73,10 +75,12 @@ def run_command(command: settings.Command, folder: Path) -> None:
     results = inspection.inspect(dataset, seen) | {"problems": problems}
     values = inspection.values_of(dataset.labels)
     sheet = inspection.pictures(dataset.train, values, seed=config.seed)
+    titles, of_numbers = inspection_numbers.pictures(dataset.train, dataset.labels, sheet.shape[1])
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "inspection.json", results)
-    names = [value.name for value in values[: len(sheet)]]
-    figures.save(figures.grid(sheet, rows=names, scale=0.75), folder / "contact_sheet.png")
+    names = [*titles, *(value.name for value in values[: len(sheet)])]
+    whole = np.concatenate([of_numbers, sheet])
+    figures.save(figures.grid(whole, rows=names, scale=0.75), folder / "contact_sheet.png")
     console = plain_console()
     for line in inspection.lines(results):
         console.print(line)

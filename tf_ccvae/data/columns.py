@@ -52,7 +52,7 @@ def read_column(cells: Sequence[str], lines: Sequence[int], unmarked: str | None
     Raises:
       NotLabels: cells are something else, or the column has no 0.
     """
-    kinds = {cell: _kind(cell) for cell in set(cells)}
+    kinds = {cell: kind_of_cell(cell) for cell in set(cells)}
     others = [cell for cell in cells if kinds[cell] == "other"]
     if others:
         raise NotLabels(_about_others(cells, lines, others))
@@ -68,7 +68,7 @@ def read_column(cells: Sequence[str], lines: Sequence[int], unmarked: str | None
     return Column(values, taken_for(cells, {cell: meanings[kind] for cell, kind in kinds.items()}))
 
 
-def _kind(cell: str) -> str:
+def kind_of_cell(cell: str) -> str:
     """'on', 'off', 'minus' for -1, 'empty', 'unknown', or 'other'."""
     text = cell.lower()
     if text in ON or text in OFF:
@@ -126,7 +126,7 @@ def _about_no_zero(mark: str | None) -> str:
 def _about_others(cells: Sequence[str], lines: Sequence[int], others: Sequence[str]) -> str:
     line = next(line for cell, line in zip(cells, lines, strict=True) if cell == others[0])
     different = list(dict.fromkeys(others))
-    known = [cell for cell in cells if _kind(cell) not in ("empty", "unknown")]
+    known = [cell for cell in cells if kind_of_cell(cell) not in ("empty", "unknown")]
     if len(others) <= len(known) / 2 and len(different) <= _SHOWN:
         which = " and ".join(f"{cell[:40]!r}" for cell in different)
         what = "is not a label" if len(different) == 1 else "are not labels"

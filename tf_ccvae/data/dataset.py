@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tf_ccvae.data.renderer import Renderer
+from tf_ccvae.label_arrays import known
 from tf_ccvae.labels import MISSING, Labels
 from tf_ccvae.support.errors import UserError
 from tf_ccvae.support.files import JsonObject
@@ -59,7 +60,9 @@ class Split:
 
     Args:
       images: uint8 (examples, height, width, channels), in memory or memory-mapped.
-      labels: int8 or int16 (examples, labels); `MISSING` (-1) where a label is not known.
+      labels: int8 or int16 (examples, labels); `MISSING` (-1) where a label is not known. Where one of them is a number
+        label all are float32, numbers in their own units, and NaN is what is not known. One array of floats, and no
+        second one beside the integers, so that hiding, choosing and batching treat all labels alike.
       factors: ground truth about an image beyond its labels, each array with one row per example; for evaluation only.
     """
 
@@ -73,7 +76,7 @@ class Split:
     @property
     def observed(self) -> np.ndarray:
         """bool (examples, labels): which labels are known."""
-        return self.labels != MISSING
+        return known(self.labels)
 
 
 @dataclass(frozen=True)
@@ -118,11 +121,18 @@ class Dataset:
         columns = columns_of(names, self.labels.names)
 
         def part(split: Split) -> Split:
-            return replace(split, labels=np.ascontiguousarray(split.labels[:, columns]))
+            return replace(split, labels=of_kind(labels, split.labels[:, columns]))
 
         labels = Labels(tuple(self.labels.items[i] for i in columns))
         train, validation, test = (part(self.split(name)) for name in SPLITS)
         return replace(self, labels=labels, train=train, validation=validation, test=test)
+
+
+def of_kind(labels: Labels, values: np.ndarray) -> np.ndarray:
+    """Values as `Split` holds them: integers again where no number label is left."""
+    if labels.numbers or not np.issubdtype(values.dtype, np.floating):
+        return np.ascontiguousarray(values)
+    return np.where(np.isnan(values), MISSING, values).astype(np.int16)
 
 
 def columns_of(names: Sequence[str], known: Sequence[str], setting: str = "data.label_names") -> list[int]:
@@ -172,11 +182,13 @@ def check_train_labels(
     for name, column in zip(names, values.T, strict=True):
         if wanted and name not in wanted:
             continue
-        known = np.unique(column[column != MISSING])
-        if not len(known):
+        different = np.unique(column[known(column)])
+        if not len(different):
             unknown.append(f"column {name!r}: not known for any training example; fill in some or remove the column")
-        if len(known) == 1:
-            notes.append(f"label {name!r} is {known[0]} in every training example, so nothing can be learned from it")
+        if len(different) == 1:
+            notes.append(
+                f"label {name!r} is {different[0]:g} in every training example, so nothing can be learned from it"
+            )
     if unknown and left_out is None:
         raise DataError(f"{where}: {listed(unknown, 'labels cannot be learned')}")
     if left_out is not None:

@@ -1,14 +1,14 @@
 """Any folder of images with a CSV file of labels.
 
 The CSV file (UTF-8, commas, one header line) has a column `file`, the image's path inside the folder; optionally a
-column `split` with `train`, `validation` or `test`; every other column is a binary label: 1, 0, and empty or -1 where
-nobody knows. `columns` says how else on, off and unknown may be written. With `label_names` other columns are not
-looked at. A label with more than two classes is not read: give each class a column of its own.
+column `split` with `train`, `validation` or `test`; every other column is a label, and empty where nobody knows: a
+binary one of 1 and 0, one of classes with a word for each, or a number with its own units. `kinds` says how the kind is
+seen, and `columns` how else on, off and unknown may be written. With `label_names` other columns are not looked at.
 
-    file,split,smile,glasses
-    anna/1.jpg,train,1,0
-    anna/2.jpg,train,0,
-    ben/1.png,test,,1
+    file,split,smile,breed,age
+    anna/1.jpg,train,1,poodle,3.5
+    anna/2.jpg,train,0,,11
+    ben/1.png,test,,beagle,7
 
 Images are PNG, JPEG, WebP or PGM. Each is turned upright as its EXIF orientation says, laid on white where it is
 transparent, converted to grey (ITU-R 601) or RGB without regard to colour profiles, and brought to size: the shorter
@@ -21,13 +21,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_ccvae.data import cache
+from tf_ccvae.data import cache, numbers
 from tf_ccvae.data.class_folders import images_in
 from tf_ccvae.data.dataset import SPLITS, DataError, Dataset, Split, Unusable, check_train_labels
 from tf_ccvae.data.folder_table import Table, read_table, refusal
 from tf_ccvae.data.images import fitted
 from tf_ccvae.data.pictures import Pictures
-from tf_ccvae.labels import Labels
+from tf_ccvae.label_arrays import in_units_of
 
 
 def load(
@@ -40,6 +40,7 @@ def load(
     seed: int = 0,
     label_names: Sequence[str] = (),
     unmarked: str | None = None,
+    label_kinds: Mapping[str, str] | None = None,
     white: int | None = None,
     left_out: list[str] | None = None,
     cache_dir: Path | None = None,
@@ -57,6 +58,7 @@ def load(
       seed: which examples fall into which split; not used if the CSV file has a column `split`.
       label_names: the labels to read; every column is one if empty.
       unmarked: 'off' if what is not marked is off in a column that has no 0; None to refuse such a column.
+      label_kinds: for some labels which kind they are, as `kinds.KINDS`; the others' is seen from their values.
       white: the value that is white in a 16-bit image; None for the largest of the fewest bits that hold all of them.
       left_out: takes what cannot be used, one sentence each, and the rest is loaded; None to refuse instead.
       cache_dir: where decoded images are kept; the user's cache folder if None.
@@ -64,7 +66,7 @@ def load(
 
     Returns:
       Dataset with images uint8 (examples, image_size, image_size, channels), memory-mapped and read-only, in the order
-      of the CSV file, and labels int8 (examples, labels). `about["warnings"]` is a list of sentences, and
+      of the CSV file, and labels as `dataset.Split` says. `about["warnings"]` is a list of sentences, and
       `about["meaning"]` says what was taken for what.
 
     Raises:
@@ -73,7 +75,7 @@ def load(
     images, labels = Path(images), Path(labels)
     if not images.is_dir():
         raise DataError(f"{images}: no such folder; give the folder that holds the images")
-    table = read_table(labels, images, label_names, unmarked)
+    table = read_table(labels, images, label_names, unmarked, label_kinds)
     if left_out is None and table.problems:
         raise refusal(labels, table.problems)
     while True:
@@ -97,11 +99,12 @@ def load(
     notes = check_train_labels(table.names, table.labels[splits["train"]], labels, left_out=left_out)
     if not left_out:  # else it may be named on a line that cannot be used
         notes += _not_named(images, labels, table)
+    notes += numbers.far_away(table.described, {name: table.labels[rows] for name, rows in splits.items()})
     pixels = _in_splits(arrays["images"], splits, identity, cache_dir)
     parts = {name: Split(pixels[name], table.labels[rows]) for name, rows in splits.items()}
     return Dataset(
         "folder",
-        Labels.of_binary(table.names),
+        in_units_of(table.labels[splits["train"]], table.described),
         parts["train"],
         parts["validation"],
         parts["test"],

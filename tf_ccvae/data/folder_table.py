@@ -6,16 +6,18 @@ Everything that is wrong is looked for before anything is said, so that one look
 import difflib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from tf_ccvae.data.columns import NotLabels, read_column
-from tf_ccvae.data.dataset import SPLITS, DataError, columns_of, listed, printable
+from tf_ccvae.data import kinds
+from tf_ccvae.data.columns import NotLabels
+from tf_ccvae.data.dataset import SPLITS, DataError, columns_of, listed, of_kind, printable
 from tf_ccvae.data.near_miss import Index
 from tf_ccvae.data.tables import csv_lines
+from tf_ccvae.labels import Labels
 
 FILE, SPLIT = "file", "split"
 
@@ -25,16 +27,16 @@ class Table:
     """The usable lines of a CSV file of labels.
 
     Args:
-      names: of the labels.
+      described: what the labels are, number labels in the units of the whole file.
       lines: the line of each example in the file.
       files: the path of each example's image below the folder of images.
       splits: the split of each example; None if the file has no such column.
-      labels: int8 (examples, labels), 1, 0 or `MISSING`.
+      labels: (examples, labels), as `dataset.Split` holds them.
       notes: what was taken for what, one sentence for each label.
       problems: what cannot be used, one sentence each.
     """
 
-    names: tuple[str, ...]
+    described: Labels
     lines: tuple[int, ...]
     files: tuple[str, ...]
     splits: tuple[str, ...] | None
@@ -42,15 +44,25 @@ class Table:
     notes: tuple[str, ...]
     problems: tuple[str, ...] = field(default=())
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.described.names
+
     def without(self, rows: Sequence[int]) -> "Table":
         """The table without some of its examples."""
         kept = np.setdiff1d(np.arange(len(self.lines)), rows)
         splits = None if self.splits is None else tuple(self.splits[i] for i in kept)
         lines, files = (tuple(x[i] for i in kept) for x in (self.lines, self.files))
-        return Table(self.names, lines, files, splits, self.labels[kept], self.notes, self.problems)
+        return Table(self.described, lines, files, splits, self.labels[kept], self.notes, self.problems)
 
 
-def read_table(path: Path, images: Path, label_names: Sequence[str] = (), unmarked: str | None = None) -> Table:
+def read_table(
+    path: Path,
+    images: Path,
+    label_names: Sequence[str] = (),
+    unmarked: str | None = None,
+    label_kinds: Mapping[str, str] | None = None,
+) -> Table:
     """Reads a CSV file of labels.
 
     Args:
@@ -58,6 +70,7 @@ def read_table(path: Path, images: Path, label_names: Sequence[str] = (), unmark
       images: the folder of images.
       label_names: the labels to read; all columns but `file` and `split` if empty.
       unmarked: 'off' if what is not marked is off in a column without any 0, None if such a column is a problem.
+      label_kinds: for some labels which kind they are, one of `kinds.KINDS`; the others' is seen from their values.
 
     Returns:
       What can be used, and what cannot.
@@ -83,7 +96,8 @@ def read_table(path: Path, images: Path, label_names: Sequence[str] = (), unmark
         for line, cells in lines[1:]
         if len(cells) == len(header)
     ]
-    labels, notes, kept, wrong = _labels(rows, names, header, unmarked)
+    columns_of(tuple(label_kinds or ()), names, "data.label_kinds")
+    labels, notes, kept, wrong = _labels(rows, names, unmarked, label_kinds or {})
     problems += wrong
     good = _usable(rows, images, problems)
     if problems and not (kept and good):
@@ -130,21 +144,23 @@ def _file_hint(header: Sequence[str]) -> str:
 
 
 def _labels(
-    rows: Sequence[tuple[int, dict[str, str]]], names: Sequence[str], header: Sequence[str], unmarked: str | None
-) -> tuple[np.ndarray, list[str], tuple[str, ...], list[str]]:
-    """int8 (rows, labels), what was taken for what, the labels that can be used, and what is wrong with the others."""
+    rows: Sequence[tuple[int, dict[str, str]]], names: Sequence[str], unmarked: str | None, by_name: Mapping[str, str]
+) -> tuple[np.ndarray, list[str], Labels, list[str]]:
+    """Values (rows, labels), what was taken for what, the labels that can be used, what is wrong with the others."""
     read, wrong = {}, {}
+    lines = [line for line, _ in rows]
     for name in names:
         try:
-            read[name] = read_column([cells[name] for _, cells in rows], [line for line, _ in rows], unmarked)
+            read[name] = kinds.read(name, [cells[name] for _, cells in rows], lines, unmarked, by_name.get(name))
         except NotLabels as error:
             wrong[name] = str(error)
     problems = [f"column {name!r}: {reason}" for name, reason in wrong.items()]
-    usable = [name for name, column in read.items() if {0, 1} <= set(column.values.tolist())]
+    usable = [name for name, column in read.items() if column.varies]
     if wrong and usable:
         problems[-1] += f"; data.label_names: [{', '.join(usable)}] leaves other columns out"
-    values = np.array([column.values for column in read.values()], np.int8).reshape(len(read), len(rows)).T
-    return values, [f"{name}: {column.meaning}" for name, column in read.items()], tuple(read), problems
+    labels = Labels(tuple(column.label for column in read.values()))
+    values = np.array([column.values for column in read.values()], np.float32).reshape(len(read), len(rows)).T
+    return of_kind(labels, values), [f"{name}: {x.meaning}" for name, x in read.items()], labels, problems
 
 
 def _usable(rows: Sequence[tuple[int, dict[str, str]]], images: Path, problems: list[str]) -> list[int]:

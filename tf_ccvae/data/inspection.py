@@ -1,6 +1,7 @@
 """What is in a data set: counts, rates, missing labels, which labels go together, and pictures of each.
 
-A *value* is what is counted: a binary label that is 1, or one class of a categorical label.
+A *value* is what is counted: a binary label that is 1, or one class of a categorical label. Numbers are not counted so;
+`inspection_numbers` describes them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,8 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tf_ccvae.data import inspection_numbers
 from tf_ccvae.data.dataset import SPLITS, Dataset, Split
-from tf_ccvae.labels import MISSING, Labels
+from tf_ccvae.label_arrays import known as is_known
+from tf_ccvae.labels import Labels
 from tf_ccvae.support.files import JsonObject
 
 RARE = 50  # training examples: with fewer a label is not learned
@@ -30,10 +33,11 @@ class Value:
 
 
 def values_of(labels: Labels) -> list[Value]:
-    """All values of all labels."""
+    """All values of all labels but numbers."""
     return [
         Value(f"{label.name}={label.classes[k]}" if label.classes else label.name, i, k)
         for i, label in enumerate(labels)
+        if not label.scale
         for k in (range(label.values) if label.classes else (1,))
     ]
 
@@ -65,7 +69,7 @@ def count(split: Split, values: list[Value]) -> Counts:
     columns, wanted = [x.label for x in values], [x.value for x in values]
     for start in range(0, len(split), _ROWS):
         labels = split.labels[start : start + _ROWS][:, columns]
-        on, known = (labels == wanted).astype(np.float32), (labels != MISSING).astype(np.float32)
+        on, known = (labels == wanted).astype(np.float32), is_known(labels).astype(np.float32)
         sums += np.rint([on.T @ on, known.T @ known, on.T @ known]).astype(np.int64)
     return Counts(*sums)
 
@@ -78,8 +82,8 @@ def inspect(dataset: Dataset, seen: Split) -> JsonObject:
       seen: its training split with the labels that training sees, as `pipeline.hide_labels` leaves them.
 
     Returns:
-      `splits`, `labels`, `co_occurrence` (of the labels that training sees), `strongest`, `warnings` and what the data
-      set says of itself.
+      `splits`, `kinds`, `labels`, `numbers`, `co_occurrence` (of the labels that training sees, numbers left out),
+      `strongest`, `warnings` and what the data set says of itself.
     """
     values = values_of(dataset.labels)
     splits = {name: dataset.split(name) for name in SPLITS} | {"seen in training": seen}
@@ -96,6 +100,8 @@ def inspect(dataset: Dataset, seen: Split) -> JsonObject:
             name: {"examples": len(split), "with_labels": int(split.observed.any(1).sum())}
             for name, split in splits.items()
         },
+        "kinds": {label.name: label.kind for label in dataset.labels},
+        "numbers": inspection_numbers.describe(dataset.labels, splits),
         "labels": [_of_value(value, i, counted) for i, value in enumerate(values)],
         "co_occurrence": _matrices(values, counted["seen in training"], correlation)
         if len(values) <= IN_FULL
@@ -179,16 +185,10 @@ def lines(results: JsonObject, limit: int = 20) -> Iterator[str]:
     yield f"{'split':18} {'examples':>9} {'with labels':>12}"
     for name, split in results["splits"].items():
         yield f"{name:18} {split['examples']:9,} {split['with_labels']:12,}"
-    yield ""
-    width = max(5, *(len(row["value"]) for row in results["labels"]))
-    yield f"{'label':{width}} {'seen':>9} {'missing':>8} {'train':>7} {'validation':>11} {'test':>7}"
     examples = results["splits"]["seen in training"]["examples"]
-    for row in results["labels"]:
-        rates = [row[name]["rate"] for name in SPLITS]
-        train, validation, test = ("-" if rate is None else f"{rate:.1%}" for rate in rates)
-        known = row["seen in training"]["known"]
-        missing = f"{1 - known / max(examples, 1):.1%}"
-        yield f"{row['value']:{width}} {known:9,} {missing:>8} {train:>7} {validation:>11} {test:>7}"
+    if results["labels"] or not results["numbers"]:
+        yield from _table(results["labels"], examples)
+    yield from inspection_numbers.lines(results["numbers"], examples)
     if results["strongest"]:
         yield ""
         yield "strongest correlations"
@@ -200,6 +200,19 @@ def lines(results: JsonObject, limit: int = 20) -> Iterator[str]:
         yield f"warning: {warning}"
     if len(results["warnings"]) > limit:
         yield f"{len(results['warnings']) - limit} more warnings are in inspection.json"
+
+
+def _table(rows: Sequence[JsonObject], examples: int) -> Iterator[str]:
+    """How often each value is there."""
+    yield ""
+    width = max([5, *(len(row["value"]) for row in rows)])
+    yield f"{'label':{width}} {'seen':>9} {'missing':>8} {'train':>7} {'validation':>11} {'test':>7}"
+    for row in rows:
+        rates = [row[name]["rate"] for name in SPLITS]
+        train, validation, test = ("-" if rate is None else f"{rate:.1%}" for rate in rates)
+        known = row["seen in training"]["known"]
+        missing = f"{1 - known / max(examples, 1):.1%}"
+        yield f"{row['value']:{width}} {known:9,} {missing:>8} {train:>7} {validation:>11} {test:>7}"
 
 
 def _listed(title: str, texts: Sequence[str], limit: int) -> Iterator[str]:

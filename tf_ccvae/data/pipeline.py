@@ -1,9 +1,9 @@
 """Batches from a data set: which labels are seen, in what order examples come, as a `tf.data.Dataset`.
 
-A batch is a dict: `image` uint8 (batch, height, width, channels), `labels` int32 (batch, labels), `observed` bool
-(batch, labels) and `index` int64 (batch,), the example's row in its split. The order depends on (seed, position)
-alone, so that training can start again at any step and see what an uninterrupted run sees. `augmentation` changes
-images of training batches, and of no others.
+A batch is a dict: `image` uint8 (batch, height, width, channels), `labels` int32 (batch, labels), or float32 where one
+is a number, `observed` bool (batch, labels) and `index` int64 (batch,), the example's row in its split. The order
+depends on (seed, position) alone, so that training can start again at any step and see what an uninterrupted run sees.
+`augmentation` changes images of training batches, and of no others.
 """
 
 import math
@@ -70,7 +70,8 @@ def hide_labels(split: Split, labelled_fraction: float, missing_rate: float, see
     keeps = np.zeros(len(split), bool)
     keeps[random.permutation(len(split))[:kept]] = True
     hidden = random.random(split.labels.shape) < missing_rate
-    labels = np.where(keeps[:, None] & ~hidden, split.labels, MISSING).astype(split.labels.dtype)
+    nothing = np.nan if np.issubdtype(split.labels.dtype, np.floating) else MISSING
+    labels = np.where(keeps[:, None] & ~hidden, split.labels, nothing).astype(split.labels.dtype)
     return replace(split, labels=labels)
 
 
@@ -171,16 +172,18 @@ def evaluation_batches(split: Split, batch_size: int, here: Share = WHOLE) -> tf
 
 
 def _read(split: Split, rows: tf.data.Dataset, batch_size: int | None, here: Share) -> tf.data.Dataset:
-    images, labels = split.images, split.labels.astype(np.int32)
+    floats = np.issubdtype(split.labels.dtype, np.floating)
+    images, labels = split.images, split.labels.astype(np.float32 if floats else np.int32)
 
     def read(index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return images[index], labels[index]
 
     def batch(index: tf.Tensor) -> dict[str, tf.Tensor]:
-        image, values = tf.numpy_function(read, [index], (tf.uint8, tf.int32), stateful=False)
+        image, values = tf.numpy_function(read, [index], (tf.uint8, labels.dtype), stateful=False)
         image.set_shape([batch_size, *images.shape[1:]])
         values.set_shape([batch_size, labels.shape[1]])
         index.set_shape([batch_size])
-        return {"image": image, "labels": values, "observed": values != MISSING, "index": index}
+        observed = ~tf.math.is_nan(values) if floats else values != MISSING
+        return {"image": image, "labels": values, "observed": observed, "index": index}
 
     return here.cut(rows).map(as_it_is(batch))

@@ -30,6 +30,7 @@ class Context:
       seed: of everything that is drawn.
       count: number of generated images.
       examples: of the split, drawn by the seed and kept in order; None for all.
+      whole: the same with number labels, where model and data are views without them; see `evaluation.plain_view`.
     """
 
     model: LabelledVAE
@@ -39,6 +40,7 @@ class Context:
     seed: int = 0
     count: int = GENERATED
     examples: int | None = None
+    whole: "Context | None" = None
 
     @functools.cached_property
     def rows(self) -> np.ndarray:

@@ -7,6 +7,7 @@ Fréchet distances."""
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -61,6 +62,8 @@ class Judge:
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Of every value of every label: uint8 or float in [0, 1] (n, ...) -> float32 (n, labels, values)."""
+        if not len(self.labels):
+            return np.zeros((len(images), 0, self.labels.values), np.float32)
         logits = self._outputs(images, "labels").reshape(len(images), len(self.labels), self.labels.values)
         logits = np.where(value_mask(self.labels), logits, -np.inf)
         odds = np.exp(logits - logits.max(-1, keepdims=True))
@@ -101,14 +104,22 @@ def build(
         x = keras.layers.Activation("relu")(x)
     x = keras.layers.Dropout(0.2)(keras.layers.Flatten()(x))
     features = keras.layers.Dense(FEATURES, activation="relu", name="features")(x)
-    outputs = {"labels": keras.layers.Dense(len(labels) * labels.values, name="labels")(features)}
+    outputs = {}
+    if len(labels):
+        outputs["labels"] = keras.layers.Dense(len(labels) * labels.values, name="labels")(features)
+    layers = {name: _layer_name(name, i) for i, name in enumerate((*categories, *continuous))}
     for name, size in categories.items():
-        outputs[f"factor_{name}"] = keras.layers.Dense(size, name=f"factor_{name}")(features)
+        outputs[f"factor_{name}"] = keras.layers.Dense(size, name=layers[name])(features)
     for name, (mean, deviation) in continuous.items():
         standardised = keras.layers.Dense(len(mean))(features)
-        rescale = keras.layers.Rescaling(deviation.tolist(), offset=mean.tolist(), name=f"factor_{name}")
+        rescale = keras.layers.Rescaling(deviation.tolist(), offset=mean.tolist(), name=layers[name])
         outputs[f"factor_{name}"] = rescale(standardised)
     return keras.Model(inputs, {**outputs, "features": features})
+
+
+def _layer_name(factor: str, place: int) -> str:
+    """The name of a factor's layer, for which TensorFlow takes fewer letters than people do."""
+    return f"factor_{factor}" if re.fullmatch(r"[A-Za-z0-9_.-]+", factor) else f"other_factor_{place}"
 
 
 def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -156,10 +167,12 @@ def train(dataset: Dataset, seed: int = 0, epochs: int = EPOCHS) -> Judge:
         images += strength * tf.random.stateless_normal(tf.shape(images), noise + 2)
         with tf.GradientTape() as tape:
             outputs = network(images, training=True)
-            logits = tf.reshape(outputs["labels"], [-1, len(labels), labels.values])
-            logits = tf.where(mask, logits, -1e9)
-            entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(truth, 0), logits)
-            loss = tf.reduce_mean(tf.reduce_sum(tf.where(truth != MISSING, entropy, 0.0), axis=1))
+            loss = tf.zeros([])
+            if len(labels):
+                logits = tf.reshape(outputs["labels"], [-1, len(labels), labels.values])
+                logits = tf.where(mask, logits, -1e9)
+                entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(truth, 0), logits)
+                loss += tf.reduce_mean(tf.reduce_sum(tf.where(truth != MISSING, entropy, 0.0), axis=1))
             for name, target in shown.items():
                 output = outputs[f"factor_{name}"]
                 if name in sizes:
@@ -263,8 +276,7 @@ def cached(dataset: Dataset, folder: Path, seed: int = 0) -> Judge:
     """The judge in `folder`, if it is trained by `RECIPE` and knows these labels and factors; else a new one."""
     try:
         judge = load(folder)
-        plain = [(x.name, x.classes) for x in judge.labels]
-        same = plain == [(x.name, x.classes) for x in dataset.labels]
+        same = judge.labels.same_as(dataset.labels)
         same &= set(judge.factors) == set(dataset.train.factors)
         if same and judge.about.get("trained_with") == RECIPE:
             return judge

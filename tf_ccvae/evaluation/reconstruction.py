@@ -51,4 +51,5 @@ def from_arrays(model: LabelledVAE, split: Split, rebuilt: np.ndarray, seed: int
 
 def measure(context: Context) -> JsonObject:
     """Image measures and terms of the bound, as `reconstruction`."""
-    return {"reconstruction": from_arrays(context.model, context.part, context.rebuilt, context.seed)}
+    whole = context.whole or context
+    return {"reconstruction": from_arrays(whole.model, whole.part, context.rebuilt, context.seed)}

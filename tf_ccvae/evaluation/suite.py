@@ -9,6 +9,7 @@ from tf_ccvae.evaluation import (
     counterfactual,
     generation,
     intervention_effect,
+    numbers,
     pictures,
     reconstruction,
     separation,
@@ -66,6 +67,9 @@ def evaluate(context: Context, report: Callable[[str], None] = lambda what: None
             reason = " ".join(str(error).split())
             failed.update(dict.fromkeys(keys, reason))
             results.update({key: dict(NOTHING) for key in keys})
+    if context.whole is not None:
+        report("numbers")
+        results.update(numbers.measure(context.whole, context.judge))
     if "reason" in results["generation"]:
         failed["generation"] = results["generation"].pop("reason")
     if failed:

@@ -10,7 +10,7 @@ from tf_ccvae.interventions.codec import decode, encode, in_batches
 from tf_ccvae.interventions.edits import set_values
 from tf_ccvae.interventions.traversal import characteristic_of
 from tf_ccvae.interventions.values_by_name import label_index, label_value
-from tf_ccvae.labels import MISSING, Value
+from tf_ccvae.labels import MISSING, Labels, Value
 from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.objective import Noise
 
@@ -19,7 +19,8 @@ class Generated(NamedTuple):
     """New images.
 
     images: (n, height, width, channels).
-    labels: the values that they should show, int64 (n, labels), `MISSING` where any will do.
+    labels: the values that they should show, int64 (n, labels), `MISSING` where any will do; float64 and NaN with
+      number labels.
     latents: what they were decoded from, (n, D).
     """
 
@@ -51,8 +52,8 @@ def generate(
 
     Args:
       model: a trained model.
-      values: integer (n, labels); a label that is `MISSING` is summed out, z_i ~ sum_v p(v) p(z_i|v).
-        `values_by_name.choose_values` makes them from names.
+      values: integer (n, labels), or float with number labels; a label that is `MISSING`, or NaN among floats, is
+        summed out, z_i ~ sum_v p(v) p(z_i|v). `values_by_name.choose_values` makes them from names.
       seed: of the draws.
       style: an image (1 or n of them) whose style latents are kept; by default they are drawn.
 
@@ -60,16 +61,13 @@ def generate(
       ValueError: values of a wrong shape or out of range.
     """
     values = np.asarray(values)
-    most = np.array([x.values for x in model.labels], int)
-    if values.ndim != 2 or values.shape[1] != len(most):
-        raise ValueError(f"values must be (n, {len(most)}), got shape {values.shape}")
-    if ((values < MISSING) | (values >= most)).any():
-        raise ValueError("values must be -1 (missing) or one of a label's values")
+    values = _checked_values(model.labels, values)
     random = np.random.default_rng([seed, 0])
     normal = random.normal(size=(len(values), model.latents)).astype(np.float32)
     uniform = np.random.default_rng([seed, 1]).random(values.shape).astype(np.float32)
+    passed = values.astype(np.float32 if model.labels.numbers else np.int32)
     nothing = tf.zeros([0, 0, model.labels.characteristic])
-    latents = in_batches(lambda v, e, u: model.draw(v, Noise(e, u, nothing)), values.astype(np.int32), normal, uniform)
+    latents = in_batches(lambda v, e, u: model.draw(v, Noise(e, u, nothing)), passed, normal, uniform)
     if style is not None:
         kept = encode(model, style)
         if len(kept) not in (1, len(latents)):
@@ -77,6 +75,27 @@ def generate(
         kept = np.broadcast_to(kept, latents.shape)
         latents = in_batches(model.with_characteristic, kept, characteristic_of(model, latents))
     return Generated(decode(model, latents), values, latents)
+
+
+def _checked_values(labels: Labels, values: np.ndarray) -> np.ndarray:
+    """The values, with NaN for `MISSING` in place of labels that are no number labels where there are some.
+
+    Raises:
+      ValueError: they have a wrong shape, or one is out of range.
+    """
+    if values.ndim != 2 or values.shape[1] != len(labels):
+        raise ValueError(f"values must be (n, {len(labels)}), got shape {values.shape}")
+    most = np.array([x.values for x in labels], int)
+    listed = most > 0
+    if labels.numbers:
+        values = values.astype(np.float64)
+        if np.isinf(values).any():
+            raise ValueError("values of number labels must be finite, or NaN (missing)")
+        values[:, listed] = np.where(values[:, listed] == MISSING, np.nan, values[:, listed])
+    some = np.where(np.isnan(values), MISSING, values)[:, listed] if labels.numbers else values
+    if ((some < MISSING) | (some >= most[listed])).any():
+        raise ValueError("values must be -1 (missing) or one of a label's values")
+    return values
 
 
 def variation(

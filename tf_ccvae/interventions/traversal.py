@@ -14,8 +14,8 @@ def traverse(
     model: LabelledVAE,
     images: ArrayLike,
     label: str,
-    start: Value = 0,
-    end: Value = 1,
+    start: Value | None = None,
+    end: Value | None = None,
     steps: int = 8,
     deviations: float = 1.0,
     direction: int | None = None,
@@ -27,11 +27,15 @@ def traverse(
     start to end. All other latents stay at the posterior mean, but for labels that start or end excludes (other hair
     colours when hair turns blond): they go along from what is consistent with start to what is consistent with end.
 
+    A number label is set to start and to end as `set_labels` does, so that its value changes evenly from picture to
+    picture; it reaches no further.
+
     Args:
       model: a trained model.
       images: (n, height, width, channels).
       label: name of the label.
-      start, end: label values at the two ends; for a categorical label two of its classes.
+      start, end: label values at the two ends, by default 0 and 1; for a categorical label two of its classes; for a
+        number label two numbers, by default those of `Scale.ends`.
       steps: number of pictures, at least 2.
       deviations: how far the line reaches beyond the two means, in prior standard deviations.
       direction: for a label with several latents, which of them alone moves (0 is the first); None moves all.
@@ -52,8 +56,8 @@ def traverse_grid(
     model: LabelledVAE,
     images: ArrayLike,
     labels: tuple[str, str],
-    starts: tuple[Value, Value] = (0, 0),
-    ends: tuple[Value, Value] = (1, 1),
+    starts: tuple[Value | None, Value | None] = (None, None),
+    ends: tuple[Value | None, Value | None] = (None, None),
     steps: int = 8,
     deviations: float = 1.0,
 ) -> np.ndarray:
@@ -99,29 +103,37 @@ def _ends(
     model: LabelledVAE,
     latents: np.ndarray,
     label: str,
-    start: Value,
-    end: Value,
+    start: Value | None,
+    end: Value | None,
     deviations: float,
     direction: int | None,
     consistent: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Latents at the two ends of a traversal, (n, D) each."""
     index = label_index(model, label)
-    low, high = (label_value(model, label, value) for value in (start, end))
+    scale = model.labels.items[index].scale
+    usual = scale.ends if scale else (0, 1)
+    low, high = (
+        label_value(model, label, other if value is None else value)
+        for value, other in zip((start, end), usual, strict=True)
+    )
     mask = np.arange(len(model.labels)) == index
     where = model.labels.slices[index]
     size = where.stop - where.start
     if direction is not None and not 0 <= direction < size:
         raise ValueError(f"direction must be 0 to {size - 1} for label {label!r}, got {direction}")
-    reach = np.asarray(model.characteristic_scale(index), np.float32) * deviations  # (values, latents of the label)
+    mode = "transport" if scale else "mean"
     means = [
-        characteristic_of(model, set_values(model, latents, np.where(mask, value, MISSING), mask, "mean"))[:, where]
+        characteristic_of(model, set_values(model, latents, np.where(mask, value, MISSING), mask, mode))[:, where]
         for value in (low, high)
     ]
     sign = np.sign(means[1] - means[0])
     sign = np.where(sign == 0, 1, sign)
+    if not scale:
+        reach = np.asarray(model.characteristic_scale(index), np.float32) * deviations  # (values, latents of the label)
+        means = [means[0] - sign * reach[int(low)], means[1] + sign * reach[int(high)]]
     ends = []
-    for value, target in ((low, means[0] - sign * reach[low]), (high, means[1] + sign * reach[high])):
+    for value, target in zip((low, high), means, strict=True):
         settled = set_values(model, latents, np.where(mask, value, MISSING), mask, consistent=consistent)
         held = characteristic_of(model, settled)
         if direction is not None:  # the label's other latents stay at the image's own

@@ -1,6 +1,6 @@
 """Labels and their values by name, and the values of labels that nobody named.
 
-`Label.value_of` says which numbers and texts name a value.
+`Label.value_of` says which numbers and texts name a value, and `Label.number_of` those of a number label.
 """
 
 import difflib
@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tf_ccvae.labels import MISSING, Value, parted
+from tf_ccvae.label_arrays import known, no_values
+from tf_ccvae.labels import Value, parted
 from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.objective.exclusions import value_places, value_slices
 
@@ -30,13 +31,13 @@ def label_index(model: LabelledVAE, name: str) -> int:
     return names.index(name)
 
 
-def label_value(model: LabelledVAE, name: str, value: Value) -> int:
-    """The value of a label as an integer; `Label.value_of` says what numbers and texts mean.
+def label_value(model: LabelledVAE, name: str, value: Value) -> float:
+    """The value of a label, an integer or the number of a number label; see `Label.meant`.
 
     Raises:
       ValueError: the model has no such label, or the label no such value.
     """
-    return model.labels.items[label_index(model, name)].value_of(value)
+    return model.labels.items[label_index(model, name)].meant(value)
 
 
 def setting_of(model: LabelledVAE, text: str) -> tuple[str, str] | None:
@@ -53,21 +54,24 @@ def setting_of(model: LabelledVAE, text: str) -> tuple[str, str] | None:
 
 
 def label_values(model: LabelledVAE, settings: Mapping[str, Value]) -> tuple[np.ndarray, np.ndarray]:
-    """Named values as arrays: values int64 (labels,), `MISSING` where not named, and bool (labels,), where named.
+    """Named values as arrays: values (labels,), as `label_arrays.no_values` where not named, and bool (labels,), where.
 
     Raises:
       ValueError: an unknown label or value.
     """
-    values = np.full(len(model.labels), MISSING, np.int64)
+    values = no_values(model.labels, (len(model.labels),))
     for name, value in settings.items():
         values[label_index(model, name)] = label_value(model, name, value)
-    return values, values != MISSING
+    return values, known(values)
 
 
 def choose_values(
     model: LabelledVAE, settings: Mapping[str, Value], count: int, seed: int, unspecified: str = "prior"
 ) -> np.ndarray:
-    """Label values for `generate`, int64 (count, labels): the named ones fixed, the others drawn or missing.
+    """Label values for `generate`, (count, labels): the named ones fixed, the others drawn or missing.
+
+    They are int64, or float64 where there is a number label, which is drawn from the normal that fits its training
+    values, inside their range.
 
     Args:
       model: a trained model.
@@ -93,21 +97,27 @@ def choose_values(
     places, slices = value_places(model.labels), value_slices(model.labels)
     allowed = np.ones((count, len(excluded)), bool)
     for index in np.flatnonzero(mask):
-        allowed &= ~excluded[places[index, named[index]]]
+        if not model.labels.items[index].scale:
+            allowed &= ~excluded[places[index, int(named[index])]]
     # Rare values first: whether there is a hat is drawn before what the hat would hide.
     for index in np.argsort(np.where(mask, -1, prior.max(1)), kind="stable"):
+        scale = model.labels.items[index].scale
         if mask[index]:
+            continue
+        if scale:
+            values[:, index] = random.normal(scale.mean, scale.deviation, count).clip(scale.low, scale.high)
             continue
         rates = prior[index, : model.labels.items[index].values]
         chances = rates * allowed[:, slices[index]]
         chances = np.where(chances.sum(1, keepdims=True) > 0, chances, rates)
         cumulative = np.cumsum(chances, axis=1)
         uniform = random.random((count, 1)) * cumulative[:, -1:]
-        values[:, index] = (cumulative <= uniform).sum(1).clip(max=model.labels.items[index].values - 1)
-        allowed &= ~excluded[places[index, values[:, index]]]
+        drawn = (cumulative <= uniform).sum(1).clip(max=model.labels.items[index].values - 1)
+        values[:, index] = drawn
+        allowed &= ~excluded[places[index, drawn]]
     return values
 
 
 def sample_labels(model: LabelledVAE, count: int, seed: int) -> np.ndarray:
-    """Label values drawn from p(y), without those that exclude each other, int64 (count, labels)."""
+    """Label values drawn from p(y), without those that exclude each other, (count, labels)."""
     return choose_values(model, {}, count, seed)

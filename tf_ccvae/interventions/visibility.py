@@ -9,7 +9,7 @@ from tf_ccvae.models.labelled_vae import LabelledVAE
 
 
 def visibility(model: LabelledVAE, images: ArrayLike) -> np.ndarray:
-    """How much a picture differs between a label's first and last value, such as off and on.
+    """How much a picture differs between a label's first and last value, such as off and on; see `Label.ends`.
 
     Args:
       model: a trained model.
@@ -26,7 +26,7 @@ def visibility(model: LabelledVAE, images: ArrayLike) -> np.ndarray:
     for i, label in enumerate(model.labels if len(latents) else ()):
         mask = np.arange(len(model.labels)) == i
         first, last = (
-            decode(model, set_values(model, latents, np.where(mask, value, 0), mask)) for value in (0, label.values - 1)
+            decode(model, set_values(model, latents, np.where(mask, value, 0), mask)) for value in label.ends
         )
         differences[:, i] = np.abs(first - last).mean(axis=(1, 2, 3))
     return differences

@@ -17,7 +17,6 @@ from tf_ccvae.models.inference import Assessment, Inference, pixels
 from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.objective import characteristics
-from tf_ccvae.objective.classifier import label_logits, masked
 from tf_ccvae.objective.label_model import TensorLike
 from tf_ccvae.support.files import JsonObject
 
@@ -59,7 +58,7 @@ class CCVAE(LabelledVAE):
 
     Raises:
       ValueError: fewer latents than characteristic ones, an unknown estimator or backbone, or `likelihood_scale` 'auto'
-        with an official estimator.
+        or a number label with an official estimator.
 
     Example:
       model = CCVAE((64, 64, 3), Labels.of_binary(["Smiling", "Eyeglasses"]))
@@ -98,6 +97,7 @@ class CCVAE(LabelledVAE):
             )
         if estimator not in objective.ESTIMATORS:
             raise ValueError(f"estimator must be one of {', '.join(objective.ESTIMATORS)}, got {estimator!r}")
+        objective.check_estimator(estimator, labels)
         if likelihood_scale == "auto" and estimator != "exact":
             raise ValueError("likelihood_scale 'auto' needs estimator 'exact': the others weight the reconstruction")
         weight = objective.default_label_weight(estimator) if label_weight is None else label_weight
@@ -148,10 +148,14 @@ class CCVAE(LabelledVAE):
         proposals = self._draws(tf.shape(posterior.loc)[0], "exact", tf.constant([self.seed, 0]))
         return objective.log_label_marginals(posterior, self.label_model(), self.nodes, proposals)
 
+    def number_marginals(self, posterior: tfd.Normal) -> tfd.Normal | None:
+        """q(y_i | x) of the number labels in their units, batch shape (batch, number labels); None without any."""
+        return objective.number_marginals(posterior, self.label_model())
+
     def call(self, image: TensorLike, training: bool = False) -> Inference:
         posterior = self.encode(image)
         probabilities = tf.exp(self.log_label_marginals(posterior))
-        return Inference(posterior, probabilities, self.decode(posterior.loc))
+        return Inference(posterior, probabilities, self.decode(posterior.loc), self.number_marginals(posterior))
 
     # Training ---------------------------------------------------------------------------------------------------------
 
@@ -171,7 +175,8 @@ class CCVAE(LabelledVAE):
     def assess(self, data: dict[str, tf.Tensor], noise: objective.Noise, estimator: str) -> Assessment:
         posterior = self.encode(data["image"])
         terms = self.terms(data, posterior, noise, estimator)
-        return Assessment(terms, posterior.loc, self.log_label_marginals(posterior))
+        marginals = self.log_label_marginals(posterior), self.number_marginals(posterior)
+        return Assessment(terms, posterior.loc, *marginals)
 
     def extra_loss(
         self, data: dict[str, tf.Tensor], assessed: Assessment, mean: Callable[[tf.Tensor], tf.Tensor]
@@ -218,8 +223,9 @@ class CCVAE(LabelledVAE):
         )
         latents = tf.stop_gradient(edited.latents)
         with tf.GradientTape() as tape:
-            marginals = self.log_label_marginals(self.encode(self.decode(latents).mean()))
-            cost = replicas.batch_mean(count)(consistency.cost(marginals, edited))
+            posterior = self.encode(self.decode(latents).mean())
+            marginals, of_numbers = self.log_label_marginals(posterior), self.number_marginals(posterior)
+            cost = replicas.batch_mean(count)(consistency.cost(marginals, edited, of_numbers, self.labels))
             scaled = self.optimizer.scale_loss(consistency.warmed_up(self.consistency_weight, step) * cost)
         weights = self.decoder.trainable_weights
         more = {id(weight): part for weight, part in zip(weights, tape.gradient(scaled, weights), strict=True)}
@@ -261,9 +267,7 @@ class CCVAE(LabelledVAE):
         return characteristics.values_of(latents, self.label_model())
 
     def values_table(self, latents: TensorLike) -> tf.Tensor | None:
-        return tf.nn.softmax(
-            masked(label_logits(tf.convert_to_tensor(latents), self.label_model()), self.labels), axis=-1
-        )
+        return characteristics.values_table(latents, self.label_model())
 
     def set_values(
         self,
@@ -285,4 +289,4 @@ class CCVAE(LabelledVAE):
         return characteristics.swap(latents, donors, mask, self.label_model(), incompatible)
 
     def characteristic_scale(self, index: int) -> tf.Tensor:
-        return tf.convert_to_tensor(self.label_distributions.prior.scale)[:, self.labels.slices[index]]
+        return self.label_distributions.latent_scale(index)

@@ -1,7 +1,8 @@
 """p(z_i | y_i), the conditional prior, and q(y_i | z_i), the classifier on a label's own latents.
 
 Both compute in float32 whatever the precision of the networks around them. Tables over label values are padded to the
-largest number of values of any label; `labels.value_mask` says what is padding.
+largest number of values of any label; `labels.value_mask` says what is padding. Number labels are in no table: their
+distributions stand in a layer of their own, `number_distributions`.
 """
 
 from typing import Any
@@ -11,8 +12,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_ccvae.labels import LabelConfig, Labels
+from tf_ccvae.label_arrays import Columns
+from tf_ccvae.labels import LabelConfig, Labels, latent_owners
 from tf_ccvae.models.label_statistics import LabelStatistics
+from tf_ccvae.models.number_distributions import NumberDistributions
 from tf_ccvae.models.posterior import positive
 from tf_ccvae.objective.label_model import LabelModel
 from tf_ccvae.support.files import JsonObject
@@ -38,9 +41,13 @@ class LabelDistributions(LabelStatistics):
         super().__init__(labels, **kwargs)
         self.separation = separation
         self.pace = pace
+        self.plain = self.labels.plain
+        self.columns = Columns.of(self.labels)
+        some = bool(self.labels.numbers)
+        self.numbers = NumberDistributions(self.labels.of_numbers, pace, name="numbers") if some else None
 
     def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
-        labels, values = self.labels, self.labels.values
+        labels, values = self.plain, self.labels.values
         loc = np.zeros((values, labels.characteristic), np.float32)
         kernel = np.zeros((labels.characteristic, values), np.float32)
         random = np.random.default_rng(0)
@@ -69,11 +76,13 @@ class LabelDistributions(LabelStatistics):
         self.free_bias = self.add_weight(
             autocast=False, shape=(len(labels), values - 1), initializer="zeros", name="classifier_bias"
         )
+        if self.numbers is not None:
+            self.numbers.build()
         super().build()
 
     @property
     def prior(self) -> tfd.Normal:
-        """p(z | y = v) for every value v: batch shape (values, characteristic)."""
+        """p(z | y = v) for every value v: batch shape (values, characteristic), without latents of number labels."""
         loc, raw_scale = (self.pace * tf.convert_to_tensor(x) for x in (self.paced_loc, self.paced_raw_scale))
         return tfd.Normal(loc, positive(raw_scale))
 
@@ -95,7 +104,19 @@ class LabelDistributions(LabelStatistics):
     def label_model(self) -> LabelModel:
         """The labels' distributions as the objective takes them."""
         log_prior = tf.convert_to_tensor(self.log_label_prior)
-        return LabelModel(self.labels, self.prior, self.kernel, self.bias, log_prior)
+        if self.numbers is None:
+            return LabelModel(self.labels, self.prior, self.kernel, self.bias, log_prior)
+        log_prior = tf.gather(log_prior, self.columns.plain)
+        return LabelModel(self.labels, self.prior, self.kernel, self.bias, log_prior, self.numbers.number_model())
+
+    def latent_scale(self, index: int) -> tf.Tensor:
+        """Scale of p(z_i | y_i) of one label for each of its values, one row for a number: (values, its latents)."""
+        owner = latent_owners(self.labels)
+        if self.numbers is not None and self.labels.items[index].scale:
+            scale = self.numbers.number_model().prior_scale[None]
+            return tf.gather(scale, np.flatnonzero(owner[self.columns.number_latents] == index), axis=1)
+        own = np.flatnonzero(owner[self.columns.plain_latents] == index)
+        return tf.gather(tf.convert_to_tensor(self.prior.scale), own, axis=1)
 
     def get_config(self) -> JsonObject:
         return {**super().get_config(), "separation": self.separation, "pace": self.pace}

@@ -7,27 +7,33 @@ and the picture that is decoded is encoded again. The decoder learns to minimise
 
     -log q(y_i = v | that picture) - 0.1 sum_{j != i} log q(y_j | that picture),
 
-where y_j are the observed labels after the edit. The encoder and the latents take no part in it, so the term can not be
-lowered by an encoder that sees labels where there are none. It is no part of the bound, and the official estimators do
-without it.
+where y_j are the observed labels after the edit. A number label gets a value drawn from p(y_i), and is read with a
+deviation of at least 0.2, so that no miss counts for more than all pixels. The encoder and the latents take no part in
+it, so the term can not be lowered by an encoder that sees labels where there are none. It is no part of the bound, and
+the official estimators do without it.
 """
 
 from typing import NamedTuple
 
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
+from tf_ccvae.label_arrays import Columns
 from tf_ccvae.labels import Labels
 from tf_ccvae.models import draws
-from tf_ccvae.objective import LabelModel, characteristics
+from tf_ccvae.objective import LabelModel, characteristics, numbers
 
 OTHERS = 0.1  # weight of a label that was not changed, where the changed one has 1
+NO_LABELS = Labels(())
+COARSE = 0.2  # smallest deviation with which a number is read, in deviations of the label
 WARM_UP = 1000  # steps over which the term grows to its weight, while the encoder learns the labels
 
 
 class Edit(NamedTuple):
     """Latents with one label changed, and what the encoder should read in their picture.
 
-    latents: float32 (n, D). values: int32 (n, L), all labels after the edit. weights: float32 (n, L), of each label.
+    latents: float32 (n, D). values: int32 (n, L), or float32 with number labels, all labels after the edit. weights:
+    float32 (n, L), of each label.
     """
 
     latents: tf.Tensor
@@ -36,22 +42,30 @@ class Edit(NamedTuple):
 
 
 def another_value(values: tf.Tensor, labels: Labels, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """One label of each example and one of its other values, each equally probable.
+    """One label of each example and one of its other values, each equally probable; a number is drawn from p(y_i).
 
     Args:
-      values: int32 (n, L), at least 0.
+      values: int32 (n, L), at least 0; or float32 with number labels, in their units.
       labels: what the labels are.
       seed: int32 (2,).
 
     Returns:
-      bool (n, L), true at the label; int32 (n, L), its new value there.
+      bool (n, L), true at the label; of the type of `values` (n, L), its new value there.
     """
     examples = tf.shape(values)[0]
-    counts = tf.constant([label.values for label in labels], tf.int32)
+    counts = tf.constant([label.values or 2 for label in labels], tf.int32)
     index = _below(len(labels), draws.uniform([examples], draws.fold(seed, 0)))
-    step = 1 + _below(tf.gather(counts, index) - 1, draws.uniform([examples], draws.fold(seed, 1)))
+    uniform = draws.uniform([examples], draws.fold(seed, 1))
+    step = 1 + _below(tf.gather(counts, index) - 1, uniform)
     changed = tf.one_hot(index, len(labels), on_value=True, off_value=False, dtype=tf.bool)
-    return changed, tf.math.floormod(values + step[:, None], counts)
+    if not labels.numbers:
+        return changed, tf.math.floormod(values + step[:, None], counts)
+    columns = Columns.of(labels)
+    listed = tf.cast(tf.gather(values, columns.plain, axis=1), tf.int32)
+    listed = tf.cast(tf.math.floormod(listed + step[:, None], tf.gather(counts, columns.plain)), values.dtype)
+    drawn = tf.tile(tf.math.ndtri(uniform)[:, None], [1, len(columns.numbers)])
+    new = [listed, numbers.in_units(drawn, labels.of_numbers)]
+    return changed, tf.gather(tf.concat(new, axis=1), columns.together, axis=1)
 
 
 def _below(count: int | tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
@@ -73,25 +87,58 @@ def edit(
 
     Args:
       latents: float32 (n, D).
-      values: integer (n, L); where a label is missing, the value that its latents tell takes its place.
+      values: integer (n, L), or float with number labels; where a label is missing, the value that its latents tell
+        takes its place.
       observed: bool (n, L).
       model: the labels' distributions.
       incompatible: float32 (T, T), see `characteristics.settle`.
       noise: standard normal (n, C).
       seed: int32 (2,), of which label gets which value.
     """
-    current = tf.where(observed, tf.cast(values, tf.int32), characteristics.values_of(latents, model))
+    read = characteristics.values_of(latents, model)
+    current = tf.where(observed, tf.cast(values, read.dtype), read)
     changed, new = another_value(current, model.labels, seed)
     edited = characteristics.set_values(latents, new, changed, model, incompatible, "sample", noise)
-    target = characteristics.settle(current, new, changed, model.labels, model.log_label_prior, incompatible)
+    target = _settled(current, new, changed, model, incompatible)
     weights = tf.where(changed, 1.0, tf.where(observed, OTHERS, 0.0))
     return Edit(edited, target, weights)
 
 
-def cost(log_marginals: tf.Tensor, edited: Edit) -> tf.Tensor:
-    """The module's sum, in nats: log q(y_i = v | picture) (n, L, V) -> (n,)."""
-    read = tf.gather(log_marginals, edited.values, axis=2, batch_dims=2)
-    return -tf.reduce_sum(edited.weights * read, axis=1)
+def _settled(
+    current: tf.Tensor, new: tf.Tensor, changed: tf.Tensor, model: LabelModel, incompatible: tf.Tensor
+) -> tf.Tensor:
+    """The values of all labels after the edit."""
+    labels, columns = model.labels, Columns.of(model.labels)
+    if not labels.numbers:
+        return characteristics.settle(current, new, changed, labels, model.log_label_prior, incompatible)
+    before, after, where = (tf.gather(x, columns.plain, axis=1) for x in (current, new, changed))
+    listed = characteristics.settle(before, after, where, labels.plain, model.log_label_prior, incompatible)
+    others = tf.gather(tf.where(changed, new, current), columns.numbers, axis=1)
+    return tf.gather(tf.concat([tf.cast(listed, current.dtype), others], axis=1), columns.together, axis=1)
+
+
+def cost(
+    log_marginals: tf.Tensor, edited: Edit, of_numbers: tfd.Normal | None = None, labels: Labels = NO_LABELS
+) -> tf.Tensor:
+    """The module's sum, in nats, (n,).
+
+    Args:
+      log_marginals: log q(y_i = v | picture), (n, L, V).
+      edited: what should be read.
+      of_numbers: q(y_i | picture) of number labels in their units, batch shape (n, number labels); None without any.
+      labels: what the labels are; of use only with number labels.
+    """
+    if of_numbers is None:
+        read = tf.gather(log_marginals, edited.values, axis=2, batch_dims=2)
+        return -tf.reduce_sum(edited.weights * read, axis=1)
+    columns, scales = Columns.of(labels), labels.of_numbers
+    listed = tf.cast(tf.gather(edited.values, columns.plain, axis=1), tf.int32)
+    read = tf.gather(tf.gather(log_marginals, columns.plain, axis=1), listed, axis=2, batch_dims=2)
+    deviation = tf.constant([x.units.deviation for x in scales], tf.float32)
+    coarse = tfd.Normal(numbers.standardised(of_numbers.loc, scales), tf.maximum(of_numbers.scale / deviation, COARSE))
+    values = numbers.standardised(tf.gather(edited.values, columns.numbers, axis=1), scales)
+    together = tf.gather(tf.concat([read, coarse.log_prob(values)], axis=1), columns.together, axis=1)
+    return -tf.reduce_sum(edited.weights * together, axis=1)
 
 
 def warmed_up(weight: float, step: tf.Tensor) -> tf.Tensor:

@@ -12,7 +12,8 @@ alone, and both learn to predict y_i. The encoder is trained against the first: 
 
     sum_i KL(p(y_i | y_-i) || p(y_i | z_-i, y_-i)),
 
-which is 0 where the first network can do no better than the second.
+which is 0 where the first network can do no better than the second. Of a number label both predict the mean and the
+deviation of a normal on the standardised value.
 
 References:
   Klys, Snell, Zemel, "Learning latent subspaces in variational autoencoders", NeurIPS 2018 (such a penalty between
@@ -25,13 +26,17 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
+from tf_ccvae.label_arrays import Columns
 from tf_ccvae.labels import LabelConfig, Labels, latent_owners, value_mask
+from tf_ccvae.objective import numbers
 from tf_ccvae.objective.label_model import NEVER
 from tf_ccvae.support.files import JsonObject
 
 LATENT_UNITS, LABEL_UNITS = 128, 64
 SIZE = 3.0  # of a latent, roughly: what the critic sees is divided by it
+FLOOR = 0.1  # of the deviation of a number, in deviations of the label
 WARM_UP = 500  # steps over which the penalty grows to its weight, while the critic learns
 
 
@@ -56,9 +61,11 @@ class Critic(keras.layers.Layer):
         owned = latent_owners(self.labels)
         self.others = np.ones((len(self.labels), latents), np.float32)  # 0 where the latent is the label's own
         self.others[owned, np.arange(len(owned))] = 0.0
+        self.depth = self.labels.values  # at least 2: a number has two columns, its value and 1 where it is known
+        self.columns = Columns.of(self.labels)
 
     def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
-        count, values = len(self.labels), self.labels.values
+        count, values = len(self.labels), self.depth
         columns = count * values + count  # the other labels, and which label is to be predicted
         self.with_latents = self._network(columns + self.latents, LATENT_UNITS, values, "with_latents")
         self.without = self._network(columns, LABEL_UNITS, values, "without")
@@ -76,8 +83,8 @@ class Critic(keras.layers.Layer):
 
     def inputs(self, latents: tf.Tensor, values: tf.Tensor, observed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """What the two networks see of each label: latents (n, D) -> (n L, all), (n L, labels only)."""
-        count, depth = len(self.labels), self.labels.values
-        others = tf.one_hot(tf.where(observed, tf.cast(values, tf.int32), -1), depth)  # 0 where missing
+        count, depth = len(self.labels), self.depth
+        others = self.table(values, observed)
         hidden = (1 - np.eye(count, dtype=np.float32))[..., None]
         table = tf.reshape(others[:, None] * hidden, [-1, count * depth])  # (n L, L V): the label itself is hidden
         which = tf.tile(tf.eye(count), [tf.shape(latents)[0], 1])  # the label to be predicted
@@ -85,20 +92,42 @@ class Critic(keras.layers.Layer):
         other_latents = tf.reshape(latents[:, None] * (self.others / SIZE), [-1, self.latents])
         return tf.concat([other_latents, labels], axis=1), labels
 
-    def log_probabilities(self, inputs: tf.Tensor, weights: Sequence[tf.Tensor | keras.Variable]) -> tf.Tensor:
-        """log p(y_i = v) of one of the networks: (n L, inputs) -> (n, L, V)."""
+    def table(self, values: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:
+        """What each label is: (n, L, V), 1 at the value; of a number its standardised value and 1; 0 where missing."""
+        if not self.labels.numbers:
+            return tf.one_hot(tf.where(observed, tf.cast(values, tf.int32), -1), self.depth)
+        values = tf.where(observed, values, 0.0)
+        listed, there = (tf.gather(x, self.columns.plain, axis=1) for x in (values, observed))
+        one_hot = tf.one_hot(tf.where(there, tf.cast(listed, tf.int32), -1), self.depth)
+        y, seen = (tf.gather(x, self.columns.numbers, axis=1) for x in (values, observed))
+        y = numbers.standardised(y, self.labels.of_numbers)
+        pairs = tf.stack([y, tf.ones_like(y)], axis=-1) * tf.cast(seen, tf.float32)[..., None]
+        pairs = tf.pad(pairs, [[0, 0], [0, 0], [0, self.depth - 2]])
+        return tf.gather(tf.concat([one_hot, pairs], axis=1), self.columns.together, axis=1)
+
+    def outputs(self, inputs: tf.Tensor, weights: Sequence[tf.Tensor | keras.Variable]) -> tf.Tensor:
+        """What one of the networks says: (n L, inputs) -> (n, L, V)."""
         x = inputs
         for kernel, bias in zip(weights[:4:2], weights[1:4:2], strict=True):
             x = tf.nn.relu(tf.matmul(x, kernel) + bias)
-        logits = tf.reshape(tf.matmul(x, weights[4]) + weights[5], [-1, len(self.labels), self.labels.values])
+        return tf.reshape(tf.matmul(x, weights[4]) + weights[5], [-1, len(self.labels), self.depth])
+
+    def log_probabilities(self, inputs: tf.Tensor, weights: Sequence[tf.Tensor | keras.Variable]) -> tf.Tensor:
+        """log p(y_i = v) of one of the networks: (n L, inputs) -> (n, L, V)."""
+        logits = self.outputs(inputs, weights)
         return tf.nn.log_softmax(tf.where(value_mask(self.labels), logits, NEVER), axis=-1)
+
+    def normals(self, outputs: tf.Tensor) -> tfd.Normal:
+        """What outputs (n, L, V) say of the number labels: batch shape (n, number labels)."""
+        own = tf.gather(outputs, self.columns.numbers, axis=1)
+        return tfd.Normal(own[..., 0], FLOOR + tf.nn.softplus(own[..., 1]))
 
     def call(self, latents: tf.Tensor, values: tf.Tensor, observed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The penalty and the critic's own loss.
 
         Args:
           latents: float32 (n, D); the penalty's gradient reaches them, the loss's does not.
-          values: integer (n, L).
+          values: integer (n, L), or float with number labels, in their units.
           observed: bool (n, L); labels that are missing are neither predicted nor shown.
 
         Returns:
@@ -106,14 +135,45 @@ class Critic(keras.layers.Layer):
           networks, whose gradient reaches only the critic.
         """
         everything, labels_alone = self.inputs(latents, values, observed)
+        frozen = [tf.stop_gradient(weight) for weight in self.with_latents]
+        if self.labels.numbers:
+            return self._mixed(everything, labels_alone, frozen, values, observed)
         without = self.log_probabilities(labels_alone, self.without)
         target = tf.stop_gradient(without)
-        frozen = [tf.stop_gradient(weight) for weight in self.with_latents]
         divergence = tf.reduce_sum(tf.exp(target) * (target - self.log_probabilities(everything, frozen)), axis=-1)
         penalty = tf.reduce_sum(tf.where(observed, divergence, 0.0), axis=1)
         truth = tf.one_hot(tf.where(observed, tf.cast(values, tf.int32), -1), self.labels.values)
         with_latents = self.log_probabilities(tf.stop_gradient(everything), self.with_latents)
         return penalty, -tf.reduce_sum(truth * (with_latents + without), axis=[1, 2])
+
+    def _mixed(
+        self,
+        everything: tf.Tensor,
+        labels_alone: tf.Tensor,
+        frozen: Sequence[tf.Tensor],
+        values: tf.Tensor,
+        observed: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """`call` where there are number labels."""
+        said = [
+            self.outputs(labels_alone, self.without),
+            self.outputs(everything, frozen),
+            self.outputs(tf.stop_gradient(everything), self.with_latents),
+        ]
+        truth = self.table(values, observed)
+        listed, y = (tf.gather(truth, x, axis=1) for x in (self.columns.plain, self.columns.numbers))
+        seen, known = tf.reduce_sum(listed, axis=-1), y[..., 1]
+        mask = value_mask(self.labels.plain)
+        logs = [tf.nn.log_softmax(tf.where(mask, tf.gather(x, self.columns.plain, axis=1), NEVER)) for x in said]
+        normals = [self.normals(x) for x in said]
+        target = tf.stop_gradient(logs[0])
+        normal = tfd.Normal(*(tf.stop_gradient(x) for x in (normals[0].loc, normals[0].scale)))
+        divergence = tf.reduce_sum(tf.exp(target) * (target - logs[1]), axis=-1)
+        penalty = tf.reduce_sum(seen * divergence, axis=1)
+        penalty += tf.reduce_sum(known * tfd.kl_divergence(normal, normals[1]), axis=1)
+        loss = -tf.reduce_sum(listed * (logs[0] + logs[2]), axis=[1, 2])
+        loss -= tf.reduce_sum(known * (normals[0].log_prob(y[..., 0]) + normals[2].log_prob(y[..., 0])), axis=1)
+        return penalty, loss
 
     def get_config(self) -> JsonObject:
         return {**super().get_config(), "labels": self.labels.get_config(), "latents": self.latents}

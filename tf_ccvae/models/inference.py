@@ -15,11 +15,13 @@ class Inference(NamedTuple):
     posterior: q(z|x), `tfd.Normal`, batch shape (batch, latents drawn from it).
     label_probabilities: q(y_i = v | x), float32 (batch, labels, values); 0 for values that a label does not have.
     reconstruction: p(x|z) at the posterior mean; its `mean()` is the reconstructed image.
+    numbers: q(y_i | x) of the number labels in their units, batch shape (batch, number labels); None without any.
     """
 
     posterior: tfd.Normal
     label_probabilities: tf.Tensor
     reconstruction: tfd.Distribution
+    numbers: tfd.Normal | None = None
 
 
 class Assessment(NamedTuple):
@@ -28,11 +30,13 @@ class Assessment(NamedTuple):
     terms: of its bound.
     latents: what the images are at the posterior mean, as `decode` takes it.
     log_marginals: log q(y_i = v | x), (batch, labels, values).
+    numbers: q(y_i | x) of the number labels, as in `Inference`.
     """
 
     terms: objective.Terms
     latents: tf.Tensor
     log_marginals: tf.Tensor
+    numbers: tfd.Normal | None = None
 
 
 def pixels(image: TensorLike) -> tf.Tensor:

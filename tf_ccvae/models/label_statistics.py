@@ -6,7 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_ccvae.labels import LabelConfig, Labels, value_mask
+from tf_ccvae.label_arrays import Columns, known
+from tf_ccvae.labels import MISSING, LabelConfig, Labels, value_mask
 from tf_ccvae.objective.exclusions import value_slices, without_padding
 from tf_ccvae.support.files import JsonObject
 
@@ -17,7 +18,8 @@ class LabelStatistics(keras.layers.Layer):
 
     Both are set once and then fixed: `log_label_prior`, float32 (labels, values), -inf where a label lacks a value, and
     `incompatible`, float32 (T, T), 1 where two values exclude each other; T and the order are those of
-    `objective.exclusions`.
+    `objective.exclusions`. Of a number label neither says anything: its p(y) follows from its scale, and it excludes
+    nothing.
 
     Args:
       labels: what the labels are (or their config).
@@ -47,9 +49,15 @@ class LabelStatistics(keras.layers.Layer):
         self.log_label_prior.assign(np.where(mask, np.log(np.maximum(probabilities, 1e-30)), -np.inf))
 
     def learn(self, values: np.ndarray) -> None:
-        """Sets both from training labels: integer (examples, labels), negative where missing."""
-        self.set_label_prior(observed_frequencies(values, self.labels))
-        self.incompatible.assign(incompatible_values(values, self.labels))
+        """Sets both from training labels, (examples, labels): integer, negative where missing, or as `label_arrays`."""
+        plain = self.labels.plain
+        if self.labels.numbers:
+            some = np.asarray(values)[:, Columns.of(self.labels).plain]
+            values = np.where(known(some), some, MISSING).astype(np.int64)
+        frequencies = np.zeros((len(self.labels), self.labels.values))
+        frequencies[[i for i, x in enumerate(self.labels) if not x.scale]] = observed_frequencies(values, plain)
+        self.set_label_prior(frequencies)
+        self.incompatible.assign(incompatible_values(values, plain))
 
     def load_own_variables(self, store: Any) -> None:
         """Takes the weights of a file; in files of older models `incompatible` has padding."""

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tf_ccvae import objective
+from tf_ccvae.label_arrays import Columns
 from tf_ccvae.labels import LabelConfig, Labels
 from tf_ccvae.models import backbones, draws, replicas
 from tf_ccvae.models.counting import TERMS, LabelCounts, Sum, predicted_values, summed
@@ -21,14 +22,11 @@ from tf_ccvae.models.inference import Assessment, pixels
 from tf_ccvae.models.keras_settings import check_keras
 from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.likelihood import Likelihood
+from tf_ccvae.models.number_counting import NumberErrors
 from tf_ccvae.models.posterior import PosteriorHead
+from tf_ccvae.objective import characteristics
 from tf_ccvae.objective.label_model import TensorLike
-from tf_ccvae.support.errors import UserError
 from tf_ccvae.support.files import JsonObject
-
-
-class NotDefinedError(UserError, ValueError):
-    """An intervention that a model does not define; the message is one line that names the model."""
 
 
 class LabelledVAE(keras.Model, abc.ABC):
@@ -101,7 +99,9 @@ class LabelledVAE(keras.Model, abc.ABC):
         self.image_likelihood.build((None, *image_shape))
         self.built = True
         self.term_means = Sum(("loss", *TERMS, "mean_absolute_error"), name="terms")
-        self.label_counts = LabelCounts(self.labels, name="label_counts")
+        self.label_counts = LabelCounts(self.labels.plain, name="label_counts")
+        some = bool(self.labels.numbers)
+        self.number_errors = NumberErrors(self.labels.of_numbers, name="number_errors") if some else None
 
     # To be filled in --------------------------------------------------------------------------------------------------
 
@@ -115,7 +115,7 @@ class LabelledVAE(keras.Model, abc.ABC):
 
     @abc.abstractmethod
     def values_of(self, latents: TensorLike) -> tf.Tensor:
-        """The most probable value of each label, int32 (n, labels)."""
+        """The most probable value of each label, int32 (n, labels); float32 with number labels, in their units."""
 
     @abc.abstractmethod
     def set_values(
@@ -133,7 +133,8 @@ class LabelledVAE(keras.Model, abc.ABC):
     def draw(self, values: TensorLike, noise: objective.Noise) -> tf.Tensor:
         """Latents of new images with these values, from the prior: integer (n, labels) -> (n, decoder_inputs).
 
-        `noise.normal` is used, and `noise.uniform` for the value of a label that is `MISSING`.
+        `noise.normal` is used, and `noise.uniform` for the value of a label that is `MISSING`. With number labels
+        values are floats, NaN where missing.
         """
 
     @abc.abstractmethod
@@ -203,8 +204,7 @@ class LabelledVAE(keras.Model, abc.ABC):
         mean = replicas.batch_mean(examples)
         with tf.GradientTape() as tape:
             assessed = self.assess(data, noise, self.estimator)
-            terms = assessed.terms
-            per_example = terms.loss(self.label_weight)
+            per_example = (terms := assessed.terms).loss(self.label_weight)
             loss = mean(per_example) + self.extra_loss(data, assessed, mean)
             scaled = self.optimizer.scale_loss(loss)
         gradients = self.add_gradients(tape.gradient(scaled, self.trainable_weights), data, terms)
@@ -221,9 +221,29 @@ class LabelledVAE(keras.Model, abc.ABC):
         assessed = self.assess(data, noise, "exact")
         error = tf.reduce_mean(tf.abs(self.decode(assessed.latents).mean() - image), axis=[1, 2, 3])
         self._count_terms(assessed.terms, assessed.terms.loss(self.label_weight), error)
+        of_numbers = self._count_labels(data, assessed)
+        return replicas.logs({**self.term_means.result(), **self.label_counts.result(), **of_numbers})
+
+    def _count_labels(self, data: dict[str, tf.Tensor], assessed: Assessment) -> dict[str, tf.Tensor]:
+        """Adds a batch to what is counted about labels; returns the measures of number labels."""
+        values, observed = data["labels"], data["observed"]
         predicted = predicted_values(assessed.log_marginals, self.labels)
-        self.label_counts.update_state(data["labels"], data["observed"], predicted)
-        return replicas.logs({**self.term_means.result(), **self.label_counts.result()})
+        if self.number_errors is None or assessed.numbers is None:
+            self.label_counts.update_state(values, observed, predicted)
+            return {}
+        columns = Columns.of(self.labels)
+        plain, there, read = (tf.gather(x, columns.plain, axis=1) for x in (values, observed, predicted))
+        self.label_counts.update_state(characteristics.listed_values(plain), there, read)
+        numbers, known = (tf.gather(x, columns.numbers, axis=1) for x in (values, observed))
+        self.number_errors.update_state(numbers, known, assessed.numbers)
+        return self.number_errors.result()
+
+    def measures_of_labels(self) -> dict[str, dict[str, float | None]]:
+        """For each label what was counted in the last evaluation; see `LabelCounts` and `NumberErrors`."""
+        counted = self.label_counts.per_label()
+        if self.number_errors is not None:
+            counted |= self.number_errors.per_label()
+        return {name: counted[name] for name in self.labels.names}
 
     def _count_terms(self, terms: objective.Terms, loss: tf.Tensor, error: tf.Tensor) -> None:
         self.term_means.update_state({**summed(terms), "loss": loss, "mean_absolute_error": error})
@@ -239,7 +259,8 @@ class LabelledVAE(keras.Model, abc.ABC):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        return [self.term_means, self.label_counts]
+        counted = [self.term_means, self.label_counts]
+        return counted if self.number_errors is None else [*counted, self.number_errors]
 
     # Saving -----------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,8 @@ log p(x, y_O) is
     + sum_{i in O} log p(y_i) + sum_{i in M} sum_v q(v|x) log p(v)             label_prior
     - KL(q(z_s|x) || p(z_s))                                                   style_divergence
 
-where the first expectation is over q(z|x) prod_{i in O} w_i. Everything is in nats, one number per example.
+where the first expectation is over q(z|x) prod_{i in O} w_i. Everything is in nats, one number per example. For a
+number label sums over v are integrals and probabilities are densities of the standardised value; `numbers` has them.
 
 Shapes: D latents, C of them characteristic, L labels, V values of the label with most, K nodes or cells, S draws.
 
@@ -22,14 +23,19 @@ References:
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tf_ccvae.label_arrays import Columns
 from tf_ccvae.labels import Labels, latent_owners, owner_matrix, value_mask
+from tf_ccvae.objective import numbers
 from tf_ccvae.objective.integrals import Projection, project, tilted_expectations
 from tf_ccvae.objective.label_model import (
+    NEVER,
     Example,
     LabelModel,
+    Noise,
     characteristic_posterior,
     parts,
     sampled_labels,
@@ -123,8 +129,15 @@ def log_label_marginals(
       draws: standard normal (S, batch, C), needed only for categorical labels with several latents.
 
     Returns:
-      (batch, L, V), in nats; about -1e9 for values that a label does not have.
+      (batch, L, V), in nats; about -1e9 for values that a label does not have, and so for all of a number label.
     """
+    if model.numbers is not None:
+        columns = Columns.of(model.labels)
+        draws = None if draws is None else tf.gather(draws, columns.plain_latents, axis=2)
+        plain = log_label_marginals(_of(posterior, columns.plain_latents), model.plain, nodes, draws)
+        shape = [tf.shape(plain)[0], len(columns.numbers), model.labels.values]
+        never = tf.fill(shape, tf.constant(NEVER, plain.dtype))
+        return tf.gather(tf.concat([plain, never], axis=1), columns.together, axis=1)
     marginals = tilted_expectations(project(posterior, model), model.labels, nodes).log_marginal
     for index in sampled_labels(model.labels):
         _, marginal = _sampled_label(index, posterior, model, draws)
@@ -132,10 +145,17 @@ def log_label_marginals(
     return marginals
 
 
+def number_marginals(posterior: tfd.Normal, model: LabelModel) -> tfd.Normal | None:
+    """q(y_i | x) of the number labels in the user's units, batch shape (batch, N), in order; None without any."""
+    if model.numbers is None:
+        return None
+    return numbers.marginals(_of(posterior, Columns.of(model.labels).number_latents), model.numbers)
+
+
 def exact(example: Example, posterior: tfd.Normal, model: LabelModel, decode: Decode, nodes: int = 64) -> Terms:
     """The bound of the module's docstring with every term but the reconstruction integrated, and no weight left.
 
-    The reconstruction is one sample z ~ q'(z | x, y_O); missing labels are summed out.
+    The reconstruction is one sample z ~ q'(z | x, y_O); missing labels are summed or integrated out.
 
     Args:
       example: images, labels and the randomness.
@@ -144,6 +164,34 @@ def exact(example: Example, posterior: tfd.Normal, model: LabelModel, decode: De
       decode: latents to the distribution p(x|z).
       nodes: nodes of the midpoint rule.
     """
+    if model.numbers is None:
+        found = _plain_parts(example, posterior, model, nodes)
+    else:
+        found = _mixed_parts(example, posterior, model, model.numbers, nodes)
+    latents = posterior.loc + posterior.scale * found.noise
+    likelihood = decode(latents)
+    return Terms(
+        reconstruction=likelihood.log_prob(example.image),
+        style_divergence=style_divergence(posterior, model.labels),
+        characteristic=found.characteristic,
+        label_marginal=found.label_marginal,
+        label_prior=found.label_prior,
+        surrogate=tf.zeros_like(latents[:, 0]),
+        latents=latents,
+    )
+
+
+class _Parts(NamedTuple):
+    """What labels add to the bound, (batch, L) each, and the standardised noise of one z ~ q', (batch, D)."""
+
+    characteristic: tf.Tensor
+    label_marginal: tf.Tensor
+    label_prior: tf.Tensor
+    noise: tf.Tensor
+
+
+def _plain_parts(example: Example, posterior: tfd.Normal, model: LabelModel, nodes: int) -> _Parts:
+    """Those of labels whose values can be listed."""
     labels, observed, noise = model.labels, example.observed, example.noise
     values = tf.where(observed, tf.cast(example.values, tf.int32), 0)
     bracket, log_marginal = _scalar_labels(posterior, project(posterior, model), model, nodes)
@@ -154,17 +202,50 @@ def exact(example: Example, posterior: tfd.Normal, model: LabelModel, decode: De
     chosen = tf.one_hot(values, labels.values, dtype=bracket.dtype)  # (batch, L, V)
     share = tf.where(observed[..., None], chosen, tf.exp(log_marginal))
     log_label_prior = tf.where(value_mask(labels), model.log_label_prior, 0.0)
-    latents = posterior.loc + posterior.scale * tilted_noise(posterior, model, values, observed, noise)
-    likelihood = decode(latents)
-    return Terms(
-        reconstruction=likelihood.log_prob(example.image),
-        style_divergence=style_divergence(posterior, labels),
+    return _Parts(
         characteristic=tf.reduce_sum(share * bracket, axis=-1),
         label_marginal=tf.where(observed, tf.reduce_sum(chosen * log_marginal, axis=-1), 0.0),
         label_prior=tf.reduce_sum(share * log_label_prior, axis=-1),
-        surrogate=tf.zeros_like(latents[:, 0]),
-        latents=latents,
+        noise=tilted_noise(posterior, model, values, observed, noise),
     )
+
+
+def _mixed_parts(
+    example: Example, posterior: tfd.Normal, model: LabelModel, of: numbers.NumberModel, nodes: int
+) -> _Parts:
+    """Those of all labels, number labels by `numbers`."""
+    labels, columns, noise = model.labels, Columns.of(model.labels), example.noise
+    values, observed = (tf.gather(x, columns.plain, axis=1) for x in (example.values, example.observed))
+    own = Noise(
+        tf.gather(noise.normal, columns.plain_latents, axis=1),
+        tf.gather(noise.uniform, columns.plain, axis=1),
+        tf.gather(noise.draws, columns.plain_latents, axis=2),
+    )
+    plain_example = example._replace(values=tf.where(observed, values, 0), observed=observed, noise=own)
+    plain = _plain_parts(plain_example, _of(posterior, columns.plain_latents), model.plain, nodes)
+    seen, there = (tf.gather(x, columns.numbers, axis=1) for x in (example.values, example.observed))
+    y = numbers.standardised(tf.cast(seen, posterior.loc.dtype), of.labels)
+    y = tf.where(there, y, 0.0)
+    own_posterior = _of(posterior, columns.number_latents)
+    terms = numbers.terms(own_posterior, of, y, there)
+    normal = tf.gather(noise.normal, columns.number_latents, axis=1)
+    tilted = numbers.tilted_noise(own_posterior, of, y, there, normal)
+    own_noise = tf.gather(tf.concat([plain.noise, tilted], axis=1), columns.latents_together, axis=1)
+
+    def together(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+        return tf.gather(tf.concat([one, other], axis=1), columns.together, axis=1)
+
+    return _Parts(
+        characteristic=together(plain.characteristic, terms.characteristic),
+        label_marginal=together(plain.label_marginal, terms.label_marginal),
+        label_prior=together(plain.label_prior, terms.label_prior),
+        noise=tf.concat([own_noise, noise.normal[:, labels.characteristic :]], axis=1),
+    )
+
+
+def _of(posterior: tfd.Normal, latents: np.ndarray) -> tfd.Normal:
+    """The posterior of some latents."""
+    return tfd.Normal(*(tf.gather(part, latents, axis=1) for part in parts(posterior)))
 
 
 def style_divergence(posterior: tfd.Normal, labels: Labels) -> tf.Tensor:

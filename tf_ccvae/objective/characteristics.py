@@ -8,7 +8,9 @@ together. `mask` is bool (n, L).
 import numpy as np
 import tensorflow as tf
 
+from tf_ccvae.label_arrays import Columns
 from tf_ccvae.labels import MISSING, Labels, latent_owners, value_mask
+from tf_ccvae.objective import numbers
 from tf_ccvae.objective.classifier import label_logits, masked
 from tf_ccvae.objective.exclusions import value_places
 from tf_ccvae.objective.label_model import NEVER, LabelModel, Noise, TensorLike, parts
@@ -17,10 +19,30 @@ MODES = ("transport", "mean", "sample")
 
 
 def values_of(latents: TensorLike, model: LabelModel) -> tf.Tensor:
-    """The most probable value of each label given its latents, argmax_v q(y_i = v | z_i): int32 (n, L)."""
+    """The most probable value of each label given its latents, argmax_v q(y_i = v | z_i): int32 (n, L).
+
+    With number labels float (n, L), these as E q(y_i | z_i) = a . z_i + b in their units.
+    """
+    if model.numbers is not None:
+        columns, latents = Columns.of(model.labels), tf.convert_to_tensor(latents)
+        plain = values_of(tf.gather(latents, columns.plain_latents, axis=1), model.plain)
+        read = numbers.read_values(tf.gather(latents, columns.number_latents, axis=1), model.numbers)
+        both = [tf.cast(plain, latents.dtype), numbers.in_units(read, model.numbers.labels)]
+        return tf.gather(tf.concat(both, axis=1), columns.together, axis=1)
     return tf.argmax(
         masked(label_logits(tf.convert_to_tensor(latents), model), model.labels), axis=-1, output_type=tf.int32
     )
+
+
+def values_table(latents: TensorLike, model: LabelModel) -> tf.Tensor:
+    """q(y_i = v | z_i), (n, L, V); 0 for values that a label does not have, and so for all of a number label."""
+    latents = tf.convert_to_tensor(latents)
+    if model.numbers is None:
+        return tf.nn.softmax(masked(label_logits(latents, model), model.labels), axis=-1)
+    columns = Columns.of(model.labels)
+    plain = values_table(tf.gather(latents, columns.plain_latents, axis=1), model.plain)
+    nothing = tf.zeros([tf.shape(plain)[0], len(columns.numbers), model.labels.values], plain.dtype)
+    return tf.gather(tf.concat([plain, nothing], axis=1), columns.together, axis=1)
 
 
 def settle(
@@ -88,9 +110,12 @@ def set_values(
     a label has its new value already nothing moves, and setting it back restores the latents. 'mean' puts z_i at
     loc(new), 'sample' at loc(new) + scale(new) noise.
 
+    A number label has loc(y) = c y + d and one scale for all y, so that 'transport' moves its z_i along c, from the
+    value y_old = a . z_i + b that is read now until y_new is read; see `numbers.transport_slope`.
+
     Args:
       latents: float32 (n, D).
-      values: integer (n, L); what stands outside the mask is ignored.
+      values: integer (n, L), or float with number labels, in their units; what stands outside the mask is ignored.
       mask: bool (n, L), which labels to set.
       model: the labels' distributions.
       incompatible: float32 (T, T): labels that those of the mask exclude change as `settle` says, or not: None.
@@ -105,6 +130,8 @@ def set_values(
     if mode == "sample" and noise is None:
         raise ValueError("mode 'sample' needs noise")
     latents, mask = tf.convert_to_tensor(latents), tf.convert_to_tensor(mask)
+    if model.numbers is not None:
+        return _set_mixed(latents, values, mask, model, model.numbers, incompatible, mode, noise)
     labels = model.labels
     current = values_of(latents, model)
     new = settle(current, values, mask, labels, model.log_label_prior, incompatible)
@@ -119,6 +146,48 @@ def set_values(
         moves = (new != current) | mask
     kept = tf.where(_per_latent(moves, labels), moved, characteristic)
     return tf.concat([kept, latents[:, labels.characteristic :]], axis=1)
+
+
+def _set_mixed(
+    latents: tf.Tensor,
+    values: TensorLike,
+    mask: tf.Tensor,
+    model: LabelModel,
+    of: numbers.NumberModel,
+    incompatible: TensorLike | None,
+    mode: str,
+    noise: TensorLike | None,
+) -> tf.Tensor:
+    """`set_values` where there are number labels; they exclude no value of another label, and none excludes theirs."""
+    columns = Columns.of(model.labels)
+    values = tf.cast(values, latents.dtype)
+    own = tf.gather(latents, columns.number_latents, axis=1)
+    noises = [None if noise is None else tf.gather(noise, x, axis=1) for x in columns[2:]]
+    plain = set_values(
+        tf.gather(latents, columns.plain_latents, axis=1),
+        listed_values(tf.gather(values, columns.plain, axis=1)),
+        tf.gather(mask, columns.plain, axis=1),
+        model.plain,
+        incompatible,
+        mode,
+        noises[0],
+    )
+    wanted, sought = (tf.gather(x, columns.numbers, axis=1) for x in (values, mask))
+    read = numbers.read_values(own, of)
+    new = tf.where(sought, numbers.standardised(tf.where(sought, wanted, 0.0), of.labels), read)
+    loc, scale = numbers.prior_of(new, of)
+    if mode == "transport":
+        moved = own + numbers.transport_slope(of) * _per_latent(new - read, of.labels)
+    else:
+        moved = loc if mode == "mean" else loc + scale * noises[1]
+    moved = tf.where(_per_latent(sought, of.labels), moved, own)
+    both = tf.gather(tf.concat([plain, moved], axis=1), columns.latents_together, axis=1)
+    return tf.concat([both, latents[:, model.labels.characteristic :]], axis=1)
+
+
+def listed_values(values: tf.Tensor) -> tf.Tensor:
+    """Values of labels that are no number labels, as int32: `MISSING` where they are NaN."""
+    return tf.cast(tf.where(tf.math.is_nan(values), tf.constant(MISSING, values.dtype), values), tf.int32)
 
 
 def swap(
@@ -151,21 +220,40 @@ def swap(
 def draw(values: TensorLike, model: LabelModel, noise: Noise) -> tf.Tensor:
     """z ~ p(z | y): characteristic latents from p(z_i | y_i), style latents from N(0, I).
 
-    A label that is `MISSING` is summed out: z_i ~ sum_v p(v) p(z_i | v).
+    A label that is `MISSING`, or NaN beside number labels, is summed out: z_i ~ sum_v p(v) p(z_i | v).
 
     Args:
-      values: integer (n, L).
+      values: integer (n, L), or float with number labels, in their units.
       model: the labels' distributions.
       noise: `normal` (n, D) and `uniform` (n, L), the latter for missing labels.
 
     Returns:
       float32 (n, D).
     """
+    if model.numbers is not None:
+        return _draw_mixed(tf.cast(values, noise.normal.dtype), model, model.numbers, noise)
     values = tf.cast(values, tf.int32)
     drawn = values_from_prior(noise.uniform, model.labels, model.log_label_prior)
     loc, scale = prior_of(tf.where(values == MISSING, drawn, values), model)
     split = model.labels.characteristic
     return tf.concat([loc + scale * noise.normal[:, :split], noise.normal[:, split:]], axis=1)
+
+
+def _draw_mixed(values: tf.Tensor, model: LabelModel, of: numbers.NumberModel, noise: Noise) -> tf.Tensor:
+    """`draw` where there are number labels."""
+    columns = Columns.of(model.labels)
+    part = noise._replace(
+        normal=tf.gather(noise.normal, columns.plain_latents, axis=1),
+        uniform=tf.gather(noise.uniform, columns.plain, axis=1),
+    )
+    plain = draw(listed_values(tf.gather(values, columns.plain, axis=1)), model.plain, part)
+    wanted, uniform = (tf.gather(x, columns.numbers, axis=1) for x in (values, noise.uniform))
+    unknown = tf.math.is_nan(wanted)
+    y = numbers.standardised(tf.where(unknown, tf.zeros_like(wanted), wanted), of.labels)
+    loc, scale = numbers.prior_of(tf.where(unknown, tf.math.ndtri(uniform), y), of)
+    own = loc + scale * tf.gather(noise.normal, columns.number_latents, axis=1)
+    both = tf.gather(tf.concat([plain, own], axis=1), columns.latents_together, axis=1)
+    return tf.concat([both, noise.normal[:, model.labels.characteristic :]], axis=1)
 
 
 def values_from_prior(uniform: TensorLike, labels: Labels, log_label_prior: tf.Tensor) -> tf.Tensor:

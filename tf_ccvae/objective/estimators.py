@@ -2,6 +2,7 @@
 
 from tensorflow_probability import distributions as tfd
 
+from tf_ccvae.label_arrays import refuse_numbers
 from tf_ccvae.labels import Labels
 from tf_ccvae.objective.bound import Decode, Terms, exact
 from tf_ccvae.objective.label_model import Example, LabelModel, sampled_labels
@@ -16,13 +17,24 @@ def estimate(
     """The terms by one of `ESTIMATORS`; the other arguments as for `exact`.
 
     Raises:
-      ValueError: unknown estimator.
+      ValueError: unknown estimator, or an official one with number labels.
     """
     if estimator == "exact":
         return exact(example, posterior, model, decode, nodes)
     if estimator in ESTIMATORS:
+        check_estimator(estimator, model.labels)
         return official(example, posterior, model, decode, pyro=estimator == "pyro")
     raise ValueError(f"estimator must be one of {', '.join(ESTIMATORS)}, got {estimator!r}")
+
+
+def check_estimator(estimator: str, labels: Labels) -> None:
+    """Checks that an estimator can treat the labels.
+
+    Raises:
+      ValueError: it is an official one, and there is a number label.
+    """
+    if estimator != "exact":
+        refuse_numbers(labels, f"estimator {estimator!r}", "use 'exact', or leave it out by data.label_names")
 
 
 def default_label_weight(estimator: str) -> float:

@@ -6,6 +6,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tf_ccvae.labels import Labels
+from tf_ccvae.objective.numbers import NumberModel
 
 NEVER = -1e9  # logit of a value that a label does not have
 
@@ -19,6 +20,8 @@ class LabelModel(NamedTuple):
     prior: `tfd.Normal`, batch shape (V, C).
     kernel, bias: classifier (C, V) and (L, V); logit_v = kernel_v . z_i + bias_v.
     log_label_prior: log p(y_i = v), (L, V).
+    numbers: the same of number labels, in closed form; None if there are none. Where there are, the four tables are of
+      the other labels alone.
     """
 
     labels: Labels
@@ -26,13 +29,20 @@ class LabelModel(NamedTuple):
     kernel: tf.Tensor
     bias: tf.Tensor
     log_label_prior: tf.Tensor
+    numbers: NumberModel | None = None
+
+    @property
+    def plain(self) -> "LabelModel":
+        """That of the labels that are no number labels."""
+        return self._replace(labels=self.labels.plain, numbers=None)
 
 
 class Example(NamedTuple):
     """A batch of examples, and the randomness with which the bound on them is estimated.
 
     image: pixels in [0, 1], (batch, height, width, channels).
-    values: integer (batch, L); whatever stands where a label is missing is ignored.
+    values: integer (batch, L), or float with number labels, in their units; what stands where a label is missing is
+      ignored.
     observed: bool (batch, L).
     noise: see `Noise`.
     """
@@ -64,7 +74,7 @@ def characteristic_posterior(posterior: tfd.Normal, labels: Labels) -> tfd.Norma
 
 def sampled_labels(labels: Labels) -> list[int]:
     """The labels whose classifier does not look along one direction."""
-    return [i for i, x in enumerate(labels) if x.latents > 1 and not x.binary]
+    return [i for i, x in enumerate(labels) if x.latents > 1 and x.classes]
 
 
 def product(values: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:

@@ -13,6 +13,7 @@ from tf_ccvae.programs.on_run import main_of
 from tf_ccvae.programs.run_inputs import add_places, load_data, places_of, settings_of_run
 from tf_ccvae.settings import ConfigError
 from tf_ccvae.support.errors import line_of
+from tf_ccvae.support.files import JsonObject
 from tf_ccvae.support.parser import Parser
 
 
@@ -44,6 +45,7 @@ def run_command(arguments: argparse.Namespace) -> int:
     from tf_ccvae.evaluation import report as page
     from tf_ccvae.evaluation import suite
     from tf_ccvae.evaluation.context import Context
+    from tf_ccvae.evaluation.plain_view import view_of, without_numbers
     from tf_ccvae.support.console import plain_console
     from tf_ccvae.support.files import write_json
     from tf_ccvae.training import run_directory
@@ -58,22 +60,32 @@ def run_command(arguments: argparse.Namespace) -> int:
         run, model = run_directory.load(arguments.run)
         dataset = load_data(settings_of_run(run, places_of(arguments)))
         dataset.split(arguments.split)
-        if [(x.name, x.classes) for x in model.labels] != [(x.name, x.classes) for x in dataset.labels]:
+        if not model.labels.same_as(dataset.labels):
             raise ConfigError(f"{run.config}: the data have other labels than the model of this run")
         folder = arguments.judge or run.path / "judge"
         with console.status("judge: training on real images, once") as status:
-            judge = judges.cached(dataset, folder)
-            context = Context(
-                model, dataset, judge, arguments.split, arguments.seed, arguments.generated, arguments.examples
-            )
+            shared = (arguments.split, arguments.seed, arguments.generated, arguments.examples)
+            if model.labels.numbers:
+                judge = judges.cached(without_numbers(dataset), folder)
+                whole = Context(model, dataset, judge, *shared)
+                context = Context(view_of(model), without_numbers(dataset), judge, *shared, whole)
+            else:
+                judge = judges.cached(dataset, folder)
+                context = Context(model, dataset, judge, *shared)
             evaluation = suite.evaluate(context, lambda what: status.update(f"measuring: {what}"))
-            page.write(evaluation, model.labels, run.path.name, run.figures / "evaluation", run.path / "report.html")
+            page.write(evaluation, context.labels, run.path.name, run.figures / "evaluation", run.path / "report.html")
             write_json(run.path / "evaluation.json", evaluation.results)
     except OSError as error:
         raise ConfigError(line_of(error, arguments.run)) from error
     for name, better, what, row in page.headlines(evaluation.results):
         console.print(
             f"{name:21} {row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})  {better} is better: {what}"
+        )
+    for name, row in evaluation.results.get("numbers", {}).items():
+        console.print(
+            f"{name}: R2 {shown(row['r2'])}, mean absolute error {shown(row['absolute_error'], 4)}, "
+            f"{shown(row['coverage'])} in the 90 % interval, set and read by the judge with a correlation of "
+            f"{shown(row['set']['correlation'])}"
         )
     for part, reason in evaluation.results.get("not_measured", {}).items():
         console.print(f"not measured: {part}: {reason}")
@@ -82,3 +94,8 @@ def run_command(arguments: argparse.Namespace) -> int:
         f"{time.monotonic() - started:.0f} s"
     )
     return 0
+
+
+def shown(row: JsonObject, digits: int = 3) -> str:
+    """The mean of a measure, a dash where there is none."""
+    return "-" if row["mean"] is None else f"{row['mean']:.{digits}g}"

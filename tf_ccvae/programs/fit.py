@@ -143,11 +143,11 @@ def prepare_job(command: settings.Command) -> Job:
     dataset = sources.load(config.data, config.seed, progress=devices.chief)
     command = dataclasses.replace(command, config=sources.settled(config, dataset))
     config = command.config
+    settings.check_labels(config, dataset.labels)
     settings.number_of_latents(config, dataset.labels)  # refused before there is a run directory
     build.check_network(config, dataset.image_shape)
     meaning = dataset.about.get("meaning", ())
-    for note in meaning[:MEANINGS]:
-        console.print(note)
+    console.print(*meaning[:MEANINGS], sep="\n", end="\n" if meaning else "")
     if len(meaning) > MEANINGS:
         console.print(f"... and {len(meaning) - MEANINGS} more columns; python -m tf_ccvae.data inspect lists all")
     for warning in dataset.about.get("warnings", ()):

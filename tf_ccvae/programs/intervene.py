@@ -34,7 +34,7 @@ def parser() -> Parser:
     one = add("traverse", "move labels along their characteristic, from one value's prior to another's", pictures)
     one.add_argument("images", nargs="*", help=images)
     one.add_argument("--label", action="append", default=[], help="name; give two for a grid")
-    one.add_argument("--from", action="append", dest="start", help="value to start from, per label (default: 0)")
+    one.add_argument("--from", action="append", dest="start", help="value to start from, per label (default: first)")
     one.add_argument("--to", action="append", dest="end", help="value to end at, per label (default: the last)")
     one.add_argument("--steps", type=int, default=8, help="pictures along the way (default: 8)")
     one.add_argument("--deviations", type=float, default=1.0, help="reach beyond the means, in prior deviations")
@@ -43,7 +43,7 @@ def parser() -> Parser:
 
     one = add("set", "turn labels on or off, or set a class", pictures)
     one.add_argument("images", nargs="*", help=images)
-    one.add_argument("--label", action="append", default=[], metavar="NAME=VALUE", help="such as Smiling=1")
+    one.add_argument("--label", action="append", default=[], metavar="NAME=VALUE", help="such as Smiling=1 or age=60")
     one.add_argument("--mode", default="transport", help="transport (default), mean or sample")
     one.add_argument("--alone", action="store_true", help="leave labels that a value excludes as they are")
 

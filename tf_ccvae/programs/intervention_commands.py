@@ -1,17 +1,19 @@
 """What each sub-command of `intervene` does with a model and images."""
 
 import argparse
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tf_ccvae.programs.intervention_files import read_latents, save_arrays, write_sheet
+from tf_ccvae.programs.intervention_files import PREDICTED, read_latents, save_arrays, write_sheet
 from tf_ccvae.programs.run_inputs import RunSettings, read_images
 from tf_ccvae.settings import ConfigError
 
 if TYPE_CHECKING:
     from numpy import ndarray
 
+    from tf_ccvae.labels import Label
     from tf_ccvae.models.labelled_vae import LabelledVAE
 
 
@@ -41,8 +43,11 @@ def traverse(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSet
     for option, texts in (("--from", arguments.start), ("--to", arguments.end)):
         if texts and len(texts) != len(names):
             raise ConfigError(f"{option}: give one for each label, got {len(texts)} for {len(names)}")
-    starts = [x.value_of(text) for x, text in zip(labels, arguments.start or [0] * len(names), strict=True)]
-    ends = [x.value_of(text) for x, text in zip(labels, arguments.end or [x.values - 1 for x in labels], strict=True)]
+    starts = [x.meant(text) for x, text in zip(labels, arguments.start or [x.ends[0] for x in labels], strict=True)]
+    ends = [x.meant(text) for x, text in zip(labels, arguments.end or [x.ends[1] for x in labels], strict=True)]
+    for label, *both in zip(labels, starts, ends, strict=True):
+        warn_outside(label, *both)
+    along = [titles_along(*what, arguments.steps) for what in zip(labels, starts, ends, strict=True)]
     if len(names) == 1:
         moved = interventions.traverse(
             model,
@@ -56,8 +61,7 @@ def traverse(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSet
             not arguments.alone,
         )
         shown = np.concatenate([_as_floats(images)[:, None], moved], axis=1)
-        first, last = (labels[0].value_names[value] for value in (starts[0], ends[0]))
-        write_sheet(arguments, out, shown, titles, ["image", first, *[""] * (arguments.steps - 2), last], names[0])
+        write_sheet(arguments, out, shown, titles, ["image", *along[0]], names[0])
         return
     if arguments.direction is not None:
         raise ConfigError("--direction: only for one label, not for a grid")
@@ -67,14 +71,31 @@ def traverse(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSet
     grid = interventions.traverse_grid(
         model, images, pair, (starts[0], starts[1]), (ends[0], ends[1]), arguments.steps, arguments.deviations
     )[0]
-    rows, columns = (
-        [label.value_names[start], *[""] * (arguments.steps - 2), label.value_names[end]]
-        for label, start, end in zip(labels, starts, ends, strict=True)
-    )
-    write_sheet(arguments, out, grid, rows, columns, f"{names[0]} (rows), {names[1]} (columns)")
+    write_sheet(arguments, out, grid, along[0], along[1], f"{names[0]} (rows), {names[1]} (columns)")
 
 
-def _settings(model: "LabelledVAE", texts: Sequence[str]) -> dict[str, int]:
+def titles_along(label: "Label", start: float, end: float, steps: int) -> list[str]:
+    """Titles of the pictures of a traversal: the values at its ends, and of a number label all values."""
+    if label.scale is None:
+        return [label.written(start), *[""] * (steps - 2), label.written(end)]
+    return [label.written(start + (end - start) * step / (steps - 1)) for step in range(steps)]
+
+
+def warn_outside(label: "Label", *values: float) -> None:
+    """Says on standard error that numbers are outside the training values by more than half their range."""
+    if label.scale is None:
+        return
+    low, high = label.scale.low, label.scale.high
+    for value in values:
+        if not low - (high - low) / 2 <= value <= high + (high - low) / 2:
+            print(
+                f"warning: {label.name}={value:g} is far outside the training values, {low:g} to {high:g}; no picture "
+                "has taught the model what it looks like",
+                file=sys.stderr,
+            )
+
+
+def _settings(model: "LabelledVAE", texts: Sequence[str]) -> dict[str, float]:
     """Values by label name from texts NAME=VALUE.
 
     Raises:
@@ -83,7 +104,7 @@ def _settings(model: "LabelledVAE", texts: Sequence[str]) -> dict[str, int]:
     """
     from tf_ccvae.interventions import values_by_name
 
-    result: dict[str, int] = {}
+    result: dict[str, float] = {}
     for text in texts:
         setting = values_by_name.setting_of(model, text)
         if setting is None:
@@ -92,13 +113,14 @@ def _settings(model: "LabelledVAE", texts: Sequence[str]) -> dict[str, int]:
         if name in result:
             raise ConfigError(f"--label: {name} is given twice")
         result[name] = values_by_name.label_value(model, name, value)
+        warn_outside(model.labels.items[values_by_name.label_index(model, name)], result[name])
     return result
 
 
-def _described(model: "LabelledVAE", values: Mapping[str, int]) -> str:
+def _described(model: "LabelledVAE", values: Mapping[str, float]) -> str:
     """Settings as a title: names of labels and values."""
     labels = {label.name: label for label in model.labels}
-    return ", ".join(f"{name}={labels[name].value_names[value]}" for name, value in values.items())
+    return ", ".join(f"{name}={labels[name].written(value)}" for name, value in values.items())
 
 
 def set_labels(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSettings, out: Path) -> None:
@@ -205,9 +227,14 @@ def encode(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSetti
     images, titles = _images(arguments, model, config)
     latents = interventions.encode(model, images)
     columns = latent_names(model)
+    read = np.asarray(model.values_of(latents))
     if out.suffix == ".npz":
-        save_arrays(out, latents=latents, names=np.array(titles, str), columns=np.array(columns, str))
+        more = {"values": read, "labels": np.array(model.labels.names, str)} if model.labels.numbers else {}
+        save_arrays(out, latents=latents, names=np.array(titles, str), columns=np.array(columns, str), **more)
     else:
+        if model.labels.numbers:
+            latents = np.concatenate([latents, read], axis=1)
+            columns = [*columns, *(f"{name}{PREDICTED}" for name in model.labels.names)]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["name", *columns])

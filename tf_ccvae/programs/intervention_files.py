@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+PREDICTED = " (predicted)"  # behind the name of a label in a table of latents; such columns are no latents
+
+
 def write_sheet(
     arguments: argparse.Namespace,
     out: Path,
@@ -73,12 +76,15 @@ def read_latents(path: Path) -> tuple["np.ndarray", list[str]]:
                 names = [str(x) for x in arrays["names"]] if "names" in arrays else []
         elif path.suffix == ".csv":
             with path.open(encoding="utf-8", newline="") as file:
-                rows = list(csv.reader(file))[1:]
-            latents = np.array([[float(x) for x in row[1:]] for row in rows], np.float32)
+                header, *rows = list(csv.reader(file)) or [[]]
+            own = [i for i, name in enumerate(header) if i and not name.endswith(PREDICTED)]
+            if any(len(row) != len(header) for row in rows):
+                raise ValueError("rows of different lengths")
+            latents = np.array([[float(row[i]) for i in own] for row in rows], np.float32)
             names = [row[0] for row in rows]
         else:
             raise ConfigError(f"{path}: must be .npz or .csv, as encode writes them")
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, IndexError, ValueError, OSError) as error:
         raise ConfigError(f"{path}: holds no latents ({' '.join(str(error).split())})") from None
     if not np.isfinite(latents).all():
         raise ConfigError(f"{path}: holds numbers that are not finite")

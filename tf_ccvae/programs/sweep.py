@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tf_ccvae import settings
-from tf_ccvae.programs.sweep_settings import LEAST, Range, Sweep, configure, text_of
+from tf_ccvae.programs.sweep_settings import Range, Sweep, configure, less_is_better, text_of
 from tf_ccvae.support.files import Json, write_text
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def oracle(sweep: Sweep, epochs: int | str) -> "Oracle":
     from keras_tuner import Objective, oracles
 
     shared = {
-        "objective": Objective(sweep.objective, "min" if sweep.objective in LEAST else "max"),
+        "objective": Objective(sweep.objective, "min" if less_is_better(sweep.objective) else "max"),
         "hyperparameters": space(sweep),
         "seed": sweep.seed + 1,  # to KerasTuner 0 means none
         "max_consecutive_failed_trials": 10,
@@ -111,7 +111,7 @@ def short(value: Json) -> str:
 def ranking(sweep: Sweep, oracle: "Oracle") -> "list[Trial]":
     """The trials that ended well, best first; those of the most epochs before others."""
     ended = [trial for trial in oracle.trials.values() if trial.status == "COMPLETED"]
-    sign = 1 if sweep.objective in LEAST else -1
+    sign = 1 if less_is_better(sweep.objective) else -1
     return sorted(ended, key=lambda t: (-t.hyperparameters.values.get("tuner/epochs", 0), sign * t.score))
 
 

@@ -15,7 +15,12 @@ from tf_ccvae.support.files import Json, JsonObject
 if TYPE_CHECKING:
     from tf_ccvae.data.dataset import Dataset
 
-LEAST = ("validation_mean_absolute_error", "validation_style_divergence")  # measures of which less is better
+LEAST = ("validation_mean_absolute_error", "validation_style_divergence", "validation_absolute_error_")
+
+
+def less_is_better(objective: str) -> bool:
+    """Whether a measure is one of which less is better."""
+    return objective.startswith(LEAST)
 
 
 class Range(settings.Settings):
@@ -126,10 +131,9 @@ def check_objective(objective: str, dataset: "Dataset") -> None:
     Raises:
       ConfigError: it has not.
     """
-    from tf_ccvae.training.measures import MEASURES
+    from tf_ccvae.training.measures import MEASURES, names_of_label
 
-    labels = dataset.labels.names
-    per_label = [f"{name}_{label}" for label in labels for name in MEASURES[-2:]]
+    per_label = [f"{name}_{label.name}" for label in dataset.labels for name in names_of_label(label)]
     columns = [f"validation_{name}" for name in (*MEASURES, *per_label)]
     if objective not in columns:
         near = difflib.get_close_matches(objective, columns, n=1, cutoff=0)

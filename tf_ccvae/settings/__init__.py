@@ -7,7 +7,7 @@ file that holds them is. Nothing here imports TensorFlow.
 """
 
 from tf_ccvae.settings.base import Settings
-from tf_ccvae.settings.checks import check_data, check_strategy, number_of_latents
+from tf_ccvae.settings.checks import check_data, check_labels, check_strategy, number_of_latents
 from tf_ccvae.settings.command_line import Command, parse, read
 from tf_ccvae.settings.errors import ConfigError
 from tf_ccvae.settings.schema import Config, Data, flatten
@@ -19,6 +19,7 @@ __all__ = [
     "Data",
     "Settings",
     "check_data",
+    "check_labels",
     "check_strategy",
     "flatten",
     "number_of_latents",

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NoReturn
 
+from tf_ccvae.label_arrays import refuse_numbers
 from tf_ccvae.labels import Labels
 from tf_ccvae.settings.errors import ConfigError, option
 from tf_ccvae.settings.schema import Config, Data
@@ -16,6 +17,7 @@ USED_BY = {  # which sources read a setting; refused with the others
     "uncertain": ("chexpert",),
     "unmentioned": ("chexpert",),
     "unmarked": ("folder",),
+    "label_kinds": ("folder", "huggingface"),
     "white": ("folder", "huggingface"),
 }
 
@@ -77,6 +79,23 @@ def check_strategy(config: Config, arguments: Iterable[str]) -> None:
         raise ConfigError(f"training.jit: true (XLA) does not work with --strategy {config.strategy}; leave it at auto")
     if config.strategy == "multi_worker" and not {"run_dir", "resume"} & set(arguments):
         raise ConfigError("--run-dir: missing; --strategy multi_worker needs a directory that all workers share")
+
+
+def check_labels(config: Config, labels: Labels) -> None:
+    """Checks that everything that the settings ask for can treat the kinds of the labels.
+
+    Raises:
+      NumbersRefused: one is a number label, and model, estimator or export knows none.
+    """
+    leave = "or leave the label out by data.label_names"
+    refusing = {
+        f"model.name {config.model.name}": (config.model.name != "ccvae", "set it to ccvae"),
+        f"objective.estimator {config.objective.estimator}": (config.objective.estimator != "exact", "set it to exact"),
+        "export.formats": (bool(config.export.formats), "set it to []"),
+    }
+    for what, (refuses, remedy) in refusing.items():
+        if refuses:
+            refuse_numbers(labels, what, f"{remedy}, {leave}")
 
 
 def number_of_latents(config: Config, labels: Labels) -> int:

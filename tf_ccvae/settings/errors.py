@@ -117,6 +117,9 @@ def _expected(annotation: object, value: object) -> str:
     literal = [str(kind) for kind in allowed if not isinstance(kind, type)]
     if choices := _choices(annotation):
         text = f"a list of {', '.join(choices)}"
+    elif get_origin(annotation) is dict:
+        names = ", ".join(map(str, get_args(get_args(annotation)[1])))
+        text = f"a mapping from names to one of {names}, such as {{age: number}}"
     elif str in get_args(annotation):
         text = "a list of names such as [Smiling, Young]"
     elif len(literal) == len(allowed):

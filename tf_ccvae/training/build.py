@@ -7,11 +7,12 @@ import keras
 import tensorflow as tf
 
 from tf_ccvae.data.dataset import Dataset, Split
+from tf_ccvae.label_arrays import in_units_of
 from tf_ccvae.models import backbones
 from tf_ccvae.models.baselines import DIVA, M2, MVAE, VAEClassifier
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.models.labelled_vae import LabelledVAE
-from tf_ccvae.settings import Config, ConfigError, number_of_latents
+from tf_ccvae.settings import Config, ConfigError, check_labels, number_of_latents
 from tf_ccvae.training.muon import Muon
 from tf_ccvae.training.optimizer import FusedAdam
 
@@ -81,20 +82,23 @@ def build_model(config: Config, dataset: Dataset, train: Split) -> LabelledVAE:
     Args:
       config: settings.
       dataset: for image shape and labels.
-      train: the training split with labels hidden; gives p(y).
+      train: the training split with labels hidden; gives p(y), and the units of number labels.
 
     Raises:
       ConfigError: fewer latents than the labels need.
+      NumbersRefused: a number label, and settings that allow none.
     """
+    check_labels(config, dataset.labels)
     settings, objective = config.model, config.objective
     keras.utils.set_random_seed(config.seed)  # initial weights
     weights = weights_of(config)
+    labels = in_units_of(train.labels, dataset.labels)
     scale = settings.likelihood_scale
     if scale == "auto" and objective.estimator != "exact":
         scale = 1.0  # as in the official programs
     shared: dict[str, Any] = {
         "image_shape": dataset.image_shape,
-        "latents": number_of_latents(config, dataset.labels),
+        "latents": number_of_latents(config, labels),
         "backbone": backbone_of(config),
         "widths": settings.encoder_widths,
         "hidden": settings.hidden,
@@ -108,7 +112,7 @@ def build_model(config: Config, dataset: Dataset, train: Split) -> LabelledVAE:
     model: LabelledVAE
     if settings.name == "ccvae":
         model = CCVAE(
-            labels=dataset.labels.with_latents(settings.latents_per_label),
+            labels=labels.with_latents(settings.latents_per_label),
             estimator=objective.estimator,
             independence_weight=weights.independence,
             consistency_weight=weights.consistency,
@@ -120,11 +124,11 @@ def build_model(config: Config, dataset: Dataset, train: Split) -> LabelledVAE:
             **shared,
         )
     elif settings.name == "diva":
-        own = dataset.labels.with_latents(settings.latents_per_label)
+        own = labels.with_latents(settings.latents_per_label)
         model = DIVA(labels=own, nodes=objective.nodes, proposals=objective.proposals, **shared)
     else:
         kind = {"m2": M2, "mvae": MVAE, "vae_classifier": VAEClassifier}[settings.name]
-        model = kind(labels=dataset.labels, **shared)
+        model = kind(labels=labels, **shared)
     model.label_statistics.learn(train.labels)
     return model
 

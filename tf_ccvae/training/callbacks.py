@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from tf_ccvae.models.counting import number_or_none
-from tf_ccvae.training.measures import MEASURES
+from tf_ccvae.training.measures import MEASURES, names_of_label
 from tf_ccvae.training.run_directory import Run, State
 from tf_ccvae.training.strategies import ONE, Devices
 
@@ -59,7 +59,7 @@ class Checkpoints(keras.callbacks.Callback):
         row: dict[str, float | None] = {"epoch": epoch + 1}
         loss, bound = float(logs["loss"]), float(logs["val_bound"])
         row["loss"] = loss
-        per_label = [f"{name}_{label}" for label in self.model.labels.names for name in MEASURES[-2:]]
+        per_label = [f"{name}_{label.name}" for label in self.model.labels for name in names_of_label(label)]
         row.update({f"validation_{name}": number_or_none(logs[f"val_{name}"]) for name in (*MEASURES, *per_label)})
         row["seconds"] = round(time.monotonic() - self.started, 2)
         history = (*self.state.history, row)

@@ -2,8 +2,10 @@
 
 from tf_ccvae.data.dataset import Split
 from tf_ccvae.data.pipeline import evaluation_batches
+from tf_ccvae.labels import Label
 from tf_ccvae.models.counting import number_or_none
 from tf_ccvae.models.labelled_vae import LabelledVAE
+from tf_ccvae.models.number_counting import NUMBER_MEASURES
 from tf_ccvae.support.files import JsonObject
 
 EVALUATION_BATCH = 200
@@ -20,6 +22,11 @@ MEASURES = (
 )
 
 
+def names_of_label(label: Label) -> tuple[str, ...]:
+    """What every epoch reports of one label."""
+    return NUMBER_MEASURES if label.scale else MEASURES[-2:]
+
+
 def measure(model: LabelledVAE, split: Split) -> JsonObject:
     """All measures over a split, counted exactly; `labels` holds those of each label.
 
@@ -30,5 +37,5 @@ def measure(model: LabelledVAE, split: Split) -> JsonObject:
         model.compile(jit_compile=False)
     logs = model.evaluate(evaluation_batches(split, EVALUATION_BATCH), verbose=0, return_dict=True)
     results: JsonObject = {name: number_or_none(logs[name]) for name in MEASURES}
-    results["labels"] = model.label_counts.per_label()
+    results["labels"] = model.measures_of_labels()
     return results

@@ -70,11 +70,12 @@ def of_model(model: LabelledVAE, dataset: Dataset) -> dict[str, Figure]:
 
     if len(model.labels) and model.edits:
         rows = [
-            interventions.traverse(model, images[_example(dataset, i), None], label.name, 0, label.values - 1, STEPS)[0]
+            interventions.traverse(model, images[_example(dataset, i), None], label.name, *label.ends, STEPS)[0]
             for i, label in enumerate(model.labels)
         ]
         binary = all(label.binary for label in model.labels)
-        names = [x.name if binary else f"{x.name}: {x.value_names[0]} to {x.value_names[-1]}" for x in model.labels]
+        ends = [" to ".join(map(x.written, x.ends)) for x in model.labels]
+        names = [x.name if binary else f"{x.name}: {end}" for x, end in zip(model.labels, ends, strict=True)]
         columns = ["off", *[""] * (STEPS - 2), "on"] if binary else []
         drawn["traversals"] = figures.grid(np.stack(rows), rows=names, columns=columns)
     return drawn
@@ -85,12 +86,14 @@ def draw(model: LabelledVAE, dataset: Dataset, run: Run) -> None:
     for name, figure in of_model(model, dataset).items():
         figures.save(figure, run.figures / f"{name}.png")
     history = run.state().history
-    panels = {
+    panels: dict[str, tuple[str, ...]] = {
         "bound (nats)": ("validation_bound", "validation_reconstruction"),
         "log q(y|x) (nats)": ("validation_log_label_marginal",),
         "labels": ("validation_accuracy", "validation_balanced_accuracy"),
         "mean absolute error": ("validation_mean_absolute_error",),
     }
+    if model.labels.numbers:
+        panels["R2 of numbers"] = tuple(f"validation_r2_{model.labels.names[i]}" for i in model.labels.numbers)
     figures.save(figures.curves(history, panels), run.figures / "learning_curves.png")
 
 

@@ -54,7 +54,7 @@ class Examples(NamedTuple):
     """The first pictures of the test split.
 
     images: uint8 (examples, height, width, channels).
-    labels: int16 (examples, labels), -1 where a label is not known.
+    labels: int16 (examples, labels), -1 where a label is not known; with number labels float32, NaN there.
     """
 
     images: np.ndarray
@@ -152,7 +152,8 @@ class Run:
 
     def save_examples(self, split: "Split") -> None:
         """Keeps the first `EXAMPLES` pictures of a split and their labels."""
-        images, labels = np.asarray(split.images[:EXAMPLES]), split.labels[:EXAMPLES].astype(np.int16)
+        images, labels = np.asarray(split.images[:EXAMPLES]), split.labels[:EXAMPLES]
+        labels = labels.astype(np.float32 if np.issubdtype(labels.dtype, np.floating) else np.int16)
         with replacing(self.examples) as beside, beside.open("wb") as file:
             np.savez_compressed(file, images=images, labels=labels)
 

@@ -83,11 +83,20 @@ def summary(
     """
     test = results["test"]
     rows = [("label", "accuracy", "balanced", "most frequent")]
+    numbers = [("number", "R2", "mean absolute error", "inside the 90 % interval")]
     for name, row in test["labels"].items():
+        if "r2" in row:
+            parts = (shown(row["r2"], ".3f"), shown(row["absolute_error"], ".4g"), shown(row["coverage"], ".3f"))
+            numbers.append((name, *parts))
+            continue
         rows.append((name, *(shown(row[key], ".3f") for key in ("accuracy", "balanced_accuracy", "majority"))))
     rows.append(("all", shown(test["accuracy"], ".3f"), shown(test["balanced_accuracy"], ".3f"), ""))
-    console.print("\nTest accuracy")
-    console.print(table(rows))
+    if len(rows) > 2 or len(numbers) == 1:
+        console.print("\nTest accuracy")
+        console.print(table(rows))
+    if len(numbers) > 1:
+        console.print("\nTest of numbers")
+        console.print(table(numbers))
     path = shlex.quote(str(run.path))
     image, label = visible or (0, next(iter(test["labels"]), "LABEL"))
     what = f"traverse {image} {option('--label', label)}" if edits else "generate"

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tf_ccvae.label_arrays import refuse_numbers
 from tf_ccvae.labels import LabelConfig, Labels, owner_matrix, value_mask
 from tf_ccvae.models.baselines.shared import JointTerms
 from tf_ccvae.models.ccvae import CCVAE
@@ -78,6 +79,8 @@ class DIVA(CCVAE):
         seed: int = 0,
         **kwargs: Any,
     ):
+        labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
+        refuse_numbers(labels, "DIVA", "use ccvae, or leave it out by data.label_names")
         super().__init__(
             image_shape,
             labels,

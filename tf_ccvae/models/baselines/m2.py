@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tf_ccvae.label_arrays import refuse_numbers
 from tf_ccvae.labels import MISSING, Label, LabelConfig, Labels, value_mask
 from tf_ccvae.models.baselines.shared import Baseline, JointTerms, standard_divergence
 from tf_ccvae.models.inference import Assessment, Inference, pixels
@@ -70,6 +71,7 @@ class M2(Baseline):
         **kwargs: Any,
     ):
         labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
+        refuse_numbers(labels, "M2", "use ccvae, or leave it out by data.label_names")
         labels = Labels(tuple(Label(x.name, x.classes, 1 if x.binary else x.values) for x in labels))
         super().__init__(
             image_shape,

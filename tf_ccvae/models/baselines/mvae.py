@@ -10,7 +10,7 @@ from tf_ccvae.labels import LabelConfig, Labels
 from tf_ccvae.models.baselines.shared import JointTerms, standard_divergence
 from tf_ccvae.models.baselines.vae_classifier import VAEClassifier
 from tf_ccvae.models.inference import Assessment, pixels
-from tf_ccvae.models.labelled_vae import NotDefinedError
+from tf_ccvae.models.not_defined import NotDefinedError
 from tf_ccvae.models.posterior import MIN_SCALE, positive
 from tf_ccvae.objective import Noise
 from tf_ccvae.objective.label_model import TensorLike

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tf_ccvae.label_arrays import refuse_numbers
 from tf_ccvae.labels import MISSING, Label, LabelConfig, Labels, latent_owners, value_mask
 from tf_ccvae.models.baselines.shared import Baseline, JointTerms, standard_divergence
 from tf_ccvae.models.inference import Assessment, Inference, pixels
@@ -64,6 +65,7 @@ class VAEClassifier(Baseline):
         **kwargs: Any,
     ):
         labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
+        refuse_numbers(labels, "the VAE with a classifier", "use ccvae, or leave it out by data.label_names")
         labels = Labels(tuple(Label(x.name, x.classes, x.values - 1) for x in labels))
         if latents < labels.characteristic:
             raise ValueError(f"latents must be at least {labels.characteristic}, the number of logits, got {latents}")
