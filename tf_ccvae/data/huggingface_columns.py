@@ -81,8 +81,8 @@ def read_labels(
         columns = {split: rows.select_columns([name]).with_format("arrow")[:] for split, rows in splits.items()}
         cells = {split: column[name].to_pylist() for split, column in columns.items()}
         kind = (label_kinds or {}).get(name)
-        read = _of_kind(name, feature, cells, unmarked, kind, where) if kind else None
-        read = read or _column(name, feature, cells, name in wanted, unmarked)
+        settled = _of_kind(name, feature, cells, unmarked, kind, where) if kind else None
+        read = settled or _column(name, feature, cells, name in wanted, unmarked)
         if isinstance(read, str):
             notes.append(f"{name}: left out, for it {read}")
             continue
