@@ -5,7 +5,7 @@ import inspect
 import keras
 import pytest
 
-from tf_ccvae.labels import Label, Labels
+from tf_ccvae.labels import Label, Labels, Scale
 from tf_ccvae.models import networks, residual
 from tf_ccvae.models.baselines import DIVA, M2, MVAE, VAEClassifier
 from tf_ccvae.models.baselines.mvae import LabelExperts
@@ -15,12 +15,15 @@ from tf_ccvae.models.counting import LabelCounts, Sum
 from tf_ccvae.models.independence import Critic
 from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.likelihood import Likelihood
+from tf_ccvae.models.number_counting import NumberErrors
+from tf_ccvae.models.number_distributions import NumberDistributions
 from tf_ccvae.models.posterior import PosteriorHead
 from tf_ccvae.models.unlabelled import Targets
 from tf_ccvae.training.muon import Muon
 from tf_ccvae.training.optimizer import FusedAdam
 
 LABELS = Labels((Label("glasses"), Label("colour", ("red", "green", "blue")), Label("smile", latents=2)))
+NUMBERS = Labels((Label("age", latents=2, scale=Scale(45.0, 15.0, 20.0, 70.0)),))
 IMAGE, SMALL = (28, 28, 1), {"latents": 9, "widths": (4, 4, 8), "hidden": 16}
 MADE = {
     "ccvae": lambda: CCVAE(IMAGE, LABELS, **SMALL, consistency_weight=3.0, unlabelled_weight=2.0, flips=True),
@@ -46,6 +49,8 @@ MADE = {
     "residual_decoder": lambda: residual.ResidualDecoder(IMAGE, 9, (4, 8), 16),
     "sum": lambda: Sum(("first", "second")),
     "counts": lambda: LabelCounts(LABELS),
+    "numbers": lambda: NumberDistributions(NUMBERS, 10.0),
+    "number_errors": lambda: NumberErrors(NUMBERS),
     "adam": lambda: FusedAdam(0.003, beta_2=0.98, global_clipnorm=2.0),
     "muon": lambda: Muon(0.003, momentum=0.9, global_clipnorm=2.0),
 }

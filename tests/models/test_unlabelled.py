@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import numbers_made_up
 from tests.models.test_baselines import batch_of
-from tf_ccvae.data.pipeline import hide_labels
-from tf_ccvae.labels import MISSING, Label, Labels
+from tf_ccvae.data.pipeline import hide_labels, training_batches
+from tf_ccvae.labels import MISSING, Label, Labels, Scale
 from tf_ccvae.models import unlabelled
 from tf_ccvae.models.baselines import DIVA
 from tf_ccvae.models.ccvae import CCVAE
@@ -196,3 +197,22 @@ def test_images_are_flipped_only_if_no_label_minds(tiny, augment, sided, flips):
 
 def test_baselines_do_without_it():
     assert DIVA((28, 28, 1), LABELS, 6, widths=(4, 4, 4), hidden=8).targets is None
+
+
+def test_number_labels_take_no_part():
+    labels = Labels((Label("age", scale=Scale(45.0, 15.0, 20.0, 70.0)), Label("bright")))
+    made = unlabelled.Targets(labels)
+    made.build()
+    log_shares = tf.constant([[[-1e9, -1e9], np.log([0.1, 0.9])]] * 2, tf.float32)
+    log_prior = tf.constant([[-1e9, -1e9], np.log([0.5, 0.5])], tf.float32)
+    values = np.array([[33.0, np.nan], [np.nan, 1.0]], np.float32)
+    found, sure = made(log_shares, log_prior, np.nan_to_num(values), ~np.isnan(values))
+    np.testing.assert_array_equal(found, [[0, 1], [0, 1]])
+    np.testing.assert_array_equal(sure, [[False, True], [False, False]])
+    split = numbers_made_up.split(8, 0)
+    keras.utils.set_random_seed(0)
+    model = CCVAE((28, 28, 1), labels, 6, widths=(4, 4, 4), hidden=8, seed=3, unlabelled_weight=5.0)
+    model.label_statistics.learn(split.labels)
+    model.compile(optimizer=keras.optimizers.Adam(1e-3))
+    batch = next(iter(training_batches(split, 8, 1, 0)))
+    assert np.isfinite(float(model.train_step(batch)["loss"]))

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tf_ccvae import objective
-from tf_ccvae.labels import LabelConfig, Labels
+from tf_ccvae.labels import LabelConfig, Labels, value_mask
 from tf_ccvae.models import consistency, draws, replicas, unlabelled
 from tf_ccvae.models.conditional_prior import LabelDistributions
 from tf_ccvae.models.draws import Purpose
@@ -201,7 +201,8 @@ class CCVAE(LabelledVAE):
         posterior = self.encode(unlabelled.changed(pixels(data["image"]), draws.fold(seed, 0), self.flips))
         proposals = self._draws(tf.shape(posterior.loc)[0], "exact", draws.fold(seed, 1))
         read = objective.log_label_marginals(posterior, self.label_model(), self.nodes, proposals)
-        weights = tf.where(data["observed"], 1.0, tf.where(sure, unlabelled.warmed_up(step), 0.0))
+        listed = data["observed"] & value_mask(self.labels).any(1)
+        weights = tf.where(listed, 1.0, tf.where(sure, unlabelled.warmed_up(step), 0.0))
         return unlabelled.cost(read, values, weights)
 
     def add_gradients(

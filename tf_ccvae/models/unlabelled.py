@@ -10,7 +10,8 @@ with O the labels that are known and M those that are missing. The target v_i of
 value given the image as it is, and it counts where that value has a probability of 0.8 or more. Probabilities are first
 brought into line with p(y): they are multiplied by p(v) / m(v), m the running mean of q(y|x) over images without it,
 and normalised, for what a classifier of few labels takes for rare it would teach itself to be rarer still. No gradient
-flows to targets, and the decoder takes no part: what is reconstructed is the image as it is.
+flows to targets, and the decoder takes no part: what is reconstructed is the image as it is. Number labels take no
+part.
 
 The term is no part of the bound, and its weight is 0 unless it is set: it may help where an image that is changed so
 much still shows its labels, as clothes do, and can cost accuracy where labels are small parts at the same place in
@@ -87,7 +88,7 @@ class Targets(keras.layers.Layer):
         shares *= tf.where(there, tf.math.divide_no_nan(tf.exp(log_prior), mean), 0.0)
         likely = tf.argmax(shares, axis=-1, output_type=tf.int32)
         sure = tf.reduce_max(shares, axis=-1) >= SURE * tf.reduce_sum(shares, axis=-1)
-        return tf.where(observed, tf.cast(values, tf.int32), likely), sure & ~observed
+        return tf.where(observed & there.any(1), tf.cast(values, tf.int32), likely), sure & ~observed & there.any(1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "labels": self.labels.get_config()}
