@@ -16,6 +16,7 @@ from tf_ccvae.support.files import JsonObject
 
 PAGE = Path(__file__).parent / "explorer" / "dist"
 SIDECAR, REFERENCE, MODEL, GALLERY = "ccvae.json", "reference.npz", "model", "gallery.png"
+FORMATS, NUMBERS_FORMAT = (1,), 2  # of ccvae.json
 NETWORKS = ("onnx/encoder", "onnx/decoder")
 MOST_FACES = 64  # in the gallery
 LARGEST_GALLERY = 16384  # pixels from top to bottom: what browsers draw on a canvas
@@ -71,9 +72,18 @@ def read_sidecar(export: Path) -> JsonObject:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ExploreError(f"{path}: not readable ({error}); export again") from error
+    if isinstance(content, dict) and content.get("format") not in FORMATS:
+        raise ExploreError(f"{path}: {_why_not(content)}")
     if not isinstance(content, dict) or not all(isinstance(content.get(x), dict) for x in ("files", "image")):
         raise ExploreError(f"{path}: no files and image in it; export again")
     return content
+
+
+def _why_not(content: JsonObject) -> str:
+    """Why the page cannot show a model whose ccvae.json has another format than those of `FORMATS`."""
+    if content.get("format") == NUMBERS_FORMAT:
+        return "has labels that are numbers, which the page cannot show yet; use python -m tf_ccvae.intervene"
+    return f"has format {content.get('format')!r}, which this version of tf_ccvae does not know; export again"
 
 
 def _inside(folder: Path, path: object) -> bool:
