@@ -12,14 +12,13 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 
+from export.manifest import FORMATS
 from export.signatures import Signature
 from tf_ccvae.labels import Label
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.objective.exclusions import excluding_pairs
 from tf_ccvae.support.files import JsonObject
 
-FORMAT = 1  # of a model whose labels all have values that can be listed, which programs of every version read
-NUMBERS_FORMAT = 2  # of a model with number labels; raise both when a field changes its meaning
 CHANGE_DIGITS = 6  # behind the point
 SCHEMA = Path(__file__).with_name("ccvae.schema.json")
 
@@ -49,7 +48,7 @@ def describe(
     """
     height, width, channels = model.image_shape
     content = {
-        "format": NUMBERS_FORMAT if model.labels.numbers else FORMAT,
+        "format": FORMATS[bool(model.labels.numbers)],
         "version": version,
         "run": dict(run),
         "image": {

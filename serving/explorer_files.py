@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from export.manifest import FORMATS
 from serving.errors import ExploreError
 from tf_ccvae.data.images import distinct
 from tf_ccvae.support.files import JsonObject
 
 PAGE = Path(__file__).parent / "explorer" / "dist"
 SIDECAR, REFERENCE, MODEL, GALLERY = "ccvae.json", "reference.npz", "model", "gallery.png"
-FORMATS, NUMBERS_FORMAT = (1,), 2  # of ccvae.json
 NETWORKS = ("onnx/encoder", "onnx/decoder")
 MOST_FACES = 64  # in the gallery
 LARGEST_GALLERY = 16384  # pixels from top to bottom: what browsers draw on a canvas
@@ -73,17 +73,11 @@ def read_sidecar(export: Path) -> JsonObject:
     except ValueError as error:
         raise ExploreError(f"{path}: not readable ({error}); export again") from error
     if isinstance(content, dict) and content.get("format") not in FORMATS:
-        raise ExploreError(f"{path}: {_why_not(content)}")
+        known = " and ".join(map(str, FORMATS))
+        raise ExploreError(f"{path}: has format {content.get('format')!r}, and the page reads {known}; update tf_ccvae")
     if not isinstance(content, dict) or not all(isinstance(content.get(x), dict) for x in ("files", "image")):
         raise ExploreError(f"{path}: no files and image in it; export again")
     return content
-
-
-def _why_not(content: JsonObject) -> str:
-    """Why the page cannot show a model whose ccvae.json has another format than those of `FORMATS`."""
-    if content.get("format") == NUMBERS_FORMAT:
-        return "has labels that are numbers, which the page cannot show yet; use python -m tf_ccvae.intervene"
-    return f"has format {content.get('format')!r}, which this version of tf_ccvae does not know; export again"
 
 
 def _inside(folder: Path, path: object) -> bool:
