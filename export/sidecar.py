@@ -17,6 +17,7 @@ from export.signatures import Signature
 from tf_ccvae.labels import Label
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.objective.exclusions import excluding_pairs
+from tf_ccvae.objective.numbers import transport_slope
 from tf_ccvae.support.files import JsonObject
 
 CHANGE_DIGITS = 6  # behind the point
@@ -105,6 +106,7 @@ def _label(model: CCVAE, index: int, label: Label) -> JsonObject:
 def _number_label(model: CCVAE, index: int, label: Label) -> JsonObject:
     of = model.label_model().numbers
     assert of is not None
+    transport = np.asarray(transport_slope(of)).ravel()
     place, position = model.labels.slices[index], of.labels.names.index(label.name)
     where = of.labels.slices[position]
     return {
@@ -122,6 +124,7 @@ def _number_label(model: CCVAE, index: int, label: Label) -> JsonObject:
             "intercept": float(np.asarray(of.intercept)[position]),
             "scale": float(np.asarray(of.scale)[position]),
         },
+        "transport": transport[where].tolist(),
     }
 
 

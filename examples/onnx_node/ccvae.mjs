@@ -53,8 +53,8 @@ function settle(current, values, mask, about) {
   });
 }
 
-// Moves each label that changes from p(z | current value) to p(z | new value), its quantile kept. The mean of p(z | y)
-// of a number label is a line in y, and its scale is the same for all y.
+// Moves each label that changes from p(z | current value) to p(z | new value), its quantile kept. A number
+// label moves along the line of the means of p(z | y), until the new value is read.
 function transport(latents, values, mask, about) {
   const moved = Float32Array.from(latents);
   const current = about.labels.map((label) => valueOf(latents, label));
@@ -62,9 +62,9 @@ function transport(latents, values, mask, about) {
   about.labels.forEach((label, index) => {
     const [from, to] = [current[index], wanted[index]];
     if (from === to) return;
-    const { loc, scale, slope } = label.prior;
+    const { loc, scale } = label.prior;
     for (let i = label.latents[0], k = 0; i < label.latents[1]; i++, k++) {
-      if (label.kind === "number") moved[i] = latents[i] + slope[k] * (to - from);
+      if (label.kind === "number") moved[i] = latents[i] + label.transport[k] * (to - from);
       else moved[i] = loc[to][k] + (scale[to][k] * (latents[i] - loc[from][k])) / scale[from][k];
     }
   });

@@ -181,6 +181,23 @@ def test_columns_of_metadata_csv_are_looked_at_as_a_whole(tmp_path):
     assert any(text.startswith("age: left out, for it holds other numbers than 1 and 0") for text in meaning)
 
 
+def test_a_column_is_a_number_label_where_the_settings_say_so(tmp_path):
+    ages = [20.5 + i if i % 4 else None for i in range(12)]
+    columns = {"image": [picture(10 * i) for i in range(12)], "age": ages, "hat": [i % 3 == 0 for i in range(12)]}
+    features = {"image": datasets.Image(), "age": datasets.Value("float32"), "hat": datasets.Value("bool")}
+    place = saved(tmp_path / "made", columns, features)
+    found = huggingface.load("made", place, 8, 1, cache_dir=tmp_path / "c", label_kinds={"age": "number"})
+    assert [label.kind for label in found.labels] == ["number", "binary"]
+    for image, (age, hat) in zip(found.train.images, found.train.labels, strict=True):
+        i = int(image[0, 0, 0]) // 10
+        assert hat == (i % 3 == 0) and (np.isnan(age) if i % 4 == 0 else age == 20.5 + i)
+    there = found.train.labels[:, 0][found.train.observed[:, 0]]
+    assert found.labels.items[0].scale.mean == pytest.approx(there.mean())
+    assert huggingface.load("made", place, 8, 1, cache_dir=tmp_path / "c").labels.names == ("hat",)
+    with pytest.raises(DataError, match=r"data\.label_kinds: no label 'aeg'; did you mean 'age'"):
+        huggingface.load("made", place, 8, 1, cache_dir=tmp_path / "c", label_kinds={"aeg": "number"})
+
+
 def test_column_without_a_zero_is_left_out_and_said(tmp_path):
     lines = ["file_name,smile,hat", *(f"{i}.png,{i % 2},{1 if i % 2 else -1}" for i in range(12))]
     place = with_metadata(tmp_path / "m", lines)

@@ -186,5 +186,5 @@ def test_program_says_what_was_taken_for_what_lists_what_is_wrong_and_goes_on(tm
     seen = results["numbers"][0]["seen in training"]
     assert results["kinds"] == {"smile": "binary", "age": "number"}
     assert sum(seen["histogram"]) == seen["known"] and 20 <= seen["low"] < seen["median"] < seen["high"] <= 33
-    assert "lowest" in text and "▁" in text
+    assert "lowest" in text and "|@" in text
     assert sum(results["splits"][name]["examples"] for name in ("train", "validation", "test")) == 12

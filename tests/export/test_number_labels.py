@@ -15,6 +15,7 @@ from export.uses import Uses
 from tests import numbers_export
 from tf_ccvae import interventions
 from tf_ccvae.labels import Labels
+from tf_ccvae.objective.numbers import transport_slope
 
 NAMES = list(numbers_export.LABELS.names)
 
@@ -46,6 +47,7 @@ def test_ccvae_json_has_units_and_distributions_of_a_number_label(model, describ
         np.testing.assert_array_equal(np.float32(label["classifier"]["slope"]), of.slope[where])
         assert np.float32(label["classifier"]["intercept"]) == of.intercept[place]
         assert np.float32(label["classifier"]["scale"]) == of.scale[place]
+        np.testing.assert_array_equal(np.float32(label["transport"]), transport_slope(of)[0, where])
 
 
 def test_ccvae_json_has_the_tables_of_other_labels_beside_numbers(model, described):
@@ -66,7 +68,7 @@ def test_the_format_of_ccvae_json_says_whether_there_are_numbers(described, numb
         sidecar.check({**described, "labels": labels, "format": wrong})
 
 
-@pytest.mark.parametrize("missing", ["scale", "prior", "classifier"])
+@pytest.mark.parametrize("missing", ["scale", "prior", "classifier", "transport"])
 def test_ccvae_json_refuses_a_number_label_that_lacks_something(described, missing):
     labels = [{k: x for k, x in label.items() if k != missing} for label in described["labels"]]
     with pytest.raises(ValidationError, match=f"'{missing}' is a required property"):

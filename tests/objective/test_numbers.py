@@ -207,13 +207,40 @@ def test_values_of_latents_are_in_the_units_of_the_labels():
     assert set(values[:, 1]) <= {0, 1} and set(values[:, 3]) <= {0, 1, 2}
 
 
-def test_transport_moves_a_number_by_the_slope_of_its_prior_and_nothing_else():
-    model, latents = some_model(dtype=tf.float32), some_latents(3)
+def readable(model):
+    """The same with a prior in line with the classifier: a . c is 0.8 for the first label and 0.2 for the second."""
+    slope = np.array(model.numbers.slope)
+    lengths = np.array([*[np.square(slope[:2]).sum()] * 2, slope[2] ** 2])
+    return model._replace(
+        numbers=model.numbers._replace(prior_slope=tf.constant([0.8, 0.8, 0.2] * slope / lengths, tf.float32))
+    )
+
+
+def test_a_number_that_is_set_is_read_afterwards_and_setting_it_back_restores_the_latents():
+    model, latents = readable(some_model(dtype=tf.float32)), some_latents(3)
+    mask = np.tile([True, False, False, False], (3, 1))
+    before = np.array(characteristics.values_of(latents, model))
+    moved = characteristics.set_values(latents, np.full((3, 4), 71.0), mask, model)
+    np.testing.assert_allclose(characteristics.values_of(moved, model)[:, 0], 71, rtol=1e-5)
+    np.testing.assert_allclose(characteristics.set_values(moved, before, mask, model), latents, atol=1e-5)
+
+
+def test_a_number_that_latents_hardly_tell_moves_twice_as_far_as_its_prior_at_most():
+    model, latents = readable(some_model(dtype=tf.float32)), some_latents(3)
+    mask = np.tile([False, False, True, False], (3, 1))
+    before = np.array(characteristics.values_of(latents, model))[:, 2]
+    moved = characteristics.set_values(latents, np.full((3, 4), -1.5), mask, model)
+    after = np.array(characteristics.values_of(moved, model))[:, 2]
+    np.testing.assert_allclose(after, before + 0.2 / 0.5 * (-1.5 - before), rtol=1e-5)
+
+
+def test_transport_moves_a_number_along_its_prior_and_nothing_else():
+    model, latents = readable(some_model(dtype=tf.float32)), some_latents(3)
     mask = np.tile([True, False, False, False], (3, 1))
     before = np.array(characteristics.values_of(latents, model))[:, 0]
     moved = np.array(characteristics.set_values(latents, np.full((3, 4), 71.0), mask, model))
     slope = np.array(model.numbers.prior_slope)[:2]
-    np.testing.assert_allclose(moved[:, :2], latents[:, :2] + slope * (71 - before)[:, None] / 10, rtol=1e-5)
+    np.testing.assert_allclose(moved[:, :2], latents[:, :2] + slope / 0.8 * (71 - before)[:, None] / 10, rtol=1e-4)
     np.testing.assert_array_equal(moved[:, 2:], latents[:, 2:])
 
 

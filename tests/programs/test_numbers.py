@@ -10,6 +10,7 @@ from PIL import Image
 from tests import numbers_made_up
 from tests.made_up import made_once
 from tf_ccvae import evaluate, fit, intervene, interventions
+from tf_ccvae.programs.sweep_settings import less_is_better
 from tf_ccvae.training import run_directory
 
 SMALL = [
@@ -104,7 +105,7 @@ def test_every_intervention_takes_a_number_in_its_own_units(ages_run, tmp_path, 
 def test_encode_writes_predicted_values_and_decode_leaves_them_aside(ages_run, tmp_path):
     table = tmp_path / "latents.csv"
     assert call(ages_run, "encode", "0", "1", "--out", table) == 0
-    header, *rows = list(csv.reader(table.open()))
+    header, *rows = list(csv.reader(table.read_text().splitlines()))
     assert header[-2:] == ["age (predicted)", "bright (predicted)"] and len(header) == 1 + 6 + 2
     model = run_directory.load(ages_run)[1]
     latents = np.array([row[1:7] for row in rows], np.float32)
@@ -154,6 +155,10 @@ def test_evaluation_measures_numbers_beside_the_other_labels(ages_run, capsys):
     assert set(results["set_success"]["labels"]) == {"bright"}
     assert "not_measured" not in results or "set_success" not in results["not_measured"]
     assert "<h2>Numbers</h2>" in (ages_run / "report.html").read_text()
+
+
+def test_tuning_looks_for_a_small_error_and_a_large_r2():
+    assert less_is_better("validation_absolute_error_age") and not less_is_better("validation_r2_age")
 
 
 def test_what_knows_no_numbers_refuses_them_by_name(ages_folder, tmp_path, capsys):

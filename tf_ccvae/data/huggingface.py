@@ -6,18 +6,19 @@ is cut out. A folder is one that `save_to_disk` has written, one with a folder o
 not among the requirements; requirements-huggingface.txt installs it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tf_ccvae.data import cache
+from tf_ccvae.data import cache, numbers
 from tf_ccvae.data.dataset import Dataset, Split, Unusable, check_train_labels
 from tf_ccvae.data.huggingface_source import Source, open_source
 from tf_ccvae.data.images import fitted
 from tf_ccvae.data.near_miss import Index
 from tf_ccvae.data.pictures import Pictures, usable
 from tf_ccvae.data.splits import Plan, plan
+from tf_ccvae.label_arrays import in_units_of
 from tf_ccvae.labels import MISSING
 
 
@@ -31,6 +32,7 @@ def load(
     test_fraction: float = 0.1,
     label_names: Sequence[str] = (),
     unmarked: str | None = None,
+    label_kinds: Mapping[str, str] | None = None,
     white: int | None = None,
     progress: bool = False,
     left_out: list[str] | None = None,
@@ -46,13 +48,14 @@ def load(
       validation_fraction, test_fraction: shares of the training split for the splits that the data set lacks.
       label_names: labels that will be used; other columns are not looked at. All are if empty.
       unmarked: 'off' if what is not marked is off in a column that has no 0; None to leave such a column out.
+      label_kinds: which kind some columns are, as `kinds.KINDS`; a column is a number label only so.
       white: the value that is white in a 16-bit picture; None for the largest of the fewest bits that hold all of them.
       progress: show a progress bar on standard error.
       left_out: takes what cannot be used, one sentence each, and the rest is loaded; None to refuse instead.
 
     Returns:
       Dataset with images uint8 (examples, image_size, image_size, channels), memory-mapped and read-only, and labels
-      int16 (examples, labels).
+      as `dataset.Split` says.
 
     Raises:
       DataError: the package `datasets` is not installed, there is no such data set, it cannot be downloaded or read, or
@@ -60,7 +63,7 @@ def load(
     """
     where = f"huggingface:{name}"
     folder = path if path is not None else Path(name) if Path(name).is_dir() else None
-    source = open_source(name, folder, where, label_names, unmarked, left_out)
+    source = open_source(name, folder, where, label_names, unmarked, left_out, label_kinds)
 
     def decode(kept: np.ndarray) -> tuple[Source, Plan, Pictures, dict[str, np.ndarray]]:
         rest = source.only(kept)
@@ -86,23 +89,27 @@ def load(
 
     count = sum(len(values) for values in source.values.values())
     _, (source, chosen, pictures, arrays) = usable(count, decode, lambda kept: len(kept) > 0, left_out)
-    values = np.empty((chosen.examples, len(source.labels)), np.int16)
+    floats = bool(source.labels.numbers)
+    nothing = np.nan if floats else MISSING
+    values = np.empty((chosen.examples, len(source.labels)), np.float32 if floats else np.int16)
     values[chosen.order] = np.concatenate(
         [
-            np.full_like(source.values[split], MISSING) if split in chosen.unlabelled else source.values[split]
+            np.full_like(source.values[split], nothing) if split in chosen.unlabelled else source.values[split]
             for split, _ in chosen.parts
         ]
     )
     parts = {split: Split(arrays["images"][a:b], values[a:b]) for split, (a, b) in chosen.rows.items()}
     constant = check_train_labels(source.labels.names, parts["train"].labels, where, label_names, left_out)
+    far = numbers.far_away(source.labels, {name: split.labels for name, split in parts.items()})
     about = {
         "source": str(path or name),
         "licence": source.licence,
-        "warnings": [*constant, *chosen.notes, *pictures.notes(arrays)],
+        "warnings": [*constant, *far, *chosen.notes, *pictures.notes(arrays)],
         "meaning": list(source.notes),
         "white": pictures.used_white(arrays),
     }
-    return Dataset("huggingface", source.labels, parts["train"], parts["validation"], parts["test"], about)
+    labels = in_units_of(parts["train"].labels, source.labels)
+    return Dataset("huggingface", labels, parts["train"], parts["validation"], parts["test"], about)
 
 
 def _places(chosen: Plan) -> list[tuple[str, int]]:

@@ -2,18 +2,22 @@
 
 Class labels are categorical labels and booleans binary ones. Columns of integers, decimals or text are looked at as a
 whole: 0 and 1, or words for on and off, are a binary label; few different words are classes, and so are few different
-integers if the settings ask for the column by its name. A column of lists of classes gives one binary label for each
-class: on where the list holds it.
+integers if the settings ask for the column by its name. A column is a number label only where the settings say so
+(`data.label_kinds`), for most numbers in such data describe the pictures. A column of lists of classes gives one binary
+label for each class: on where the list holds it.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tf_ccvae.data import kinds
 from tf_ccvae.data.columns import NotLabels, as_number, read_column
-from tf_ccvae.data.dataset import DataError, describe_classes
+from tf_ccvae.data.dataset import DataError, columns_of, describe_classes
 from tf_ccvae.data.splits import class_names
+from tf_ccvae.label_arrays import known
 from tf_ccvae.labels import MISSING, Label, Labels
 
 if TYPE_CHECKING:
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 MOST_CLASSES = 200  # different values up to which a column of words or integers is one of classes
 _NAMES = ("file_name", "image_path", "path", "id", "image_id")  # of columns that say which picture it is
 
-Values = dict[str, np.ndarray]  # by split, int16 (examples,) or (examples, labels)
+Values = dict[str, np.ndarray]  # by split, int16 or float32 for a number, (examples,) or (examples, labels)
 
 
 def image_column(features: "datasets.Features", where: str) -> str:
@@ -42,7 +46,11 @@ def image_column(features: "datasets.Features", where: str) -> str:
 
 
 def read_labels(
-    splits: "Mapping[str, datasets.Dataset]", where: str, wanted: Sequence[str] = (), unmarked: str | None = None
+    splits: "Mapping[str, datasets.Dataset]",
+    where: str,
+    wanted: Sequence[str] = (),
+    unmarked: str | None = None,
+    label_kinds: Mapping[str, str] | None = None,
 ) -> tuple[Labels, dict[str, np.ndarray], list[str]]:
     """The labels of all examples.
 
@@ -51,16 +59,19 @@ def read_labels(
       where: the data set, for messages.
       wanted: names of labels, or of columns, that the settings ask for; all columns are looked at if empty.
       unmarked: as `columns.read_column` takes it.
+      label_kinds: which kind some columns are, as `kinds.KINDS`.
 
     Returns:
-      What the labels are; for each split int16 (examples, labels); and what was taken for what, one sentence a column.
+      What the labels are; for each split int16 (examples, labels), or float32 with a number label; and what was taken
+      for what, one sentence a column.
 
     Raises:
-      DataError: no column is one of labels.
+      DataError: no column is one of labels, or one is not of the kind that the settings say.
     """
     import datasets
 
     features = next(iter(splits.values())).features
+    columns_of(tuple(label_kinds or ()), tuple(features), "data.label_kinds")
     labels: list[Label] = []
     parts: dict[str, list[np.ndarray]] = {split: [] for split in splits}
     notes: list[str] = []
@@ -69,14 +80,16 @@ def read_labels(
             continue
         columns = {split: rows.select_columns([name]).with_format("arrow")[:] for split, rows in splits.items()}
         cells = {split: column[name].to_pylist() for split, column in columns.items()}
-        read = _column(name, feature, cells, name in wanted, unmarked)
+        kind = (label_kinds or {}).get(name)
+        settled = _of_kind(name, feature, cells, unmarked, kind, where) if kind else None
+        read = settled or _column(name, feature, cells, name in wanted, unmarked)
         if isinstance(read, str):
             notes.append(f"{name}: left out, for it {read}")
             continue
         made, values, note = read
         notes.append(f"{name}: {note}")
         taken = {label.name for label in labels}
-        labels += [Label(f"{name}_{x.name}", x.classes) if x.name in taken else x for x in made]
+        labels += [replace(x, name=f"{name}_{x.name}") if x.name in taken else x for x in made]
         for split in splits:
             parts[split].append(values[split].reshape(len(cells[split]), len(made)))
     if not labels and wanted and not notes:
@@ -84,7 +97,36 @@ def read_labels(
         raise DataError(f"{where}: no column for data.label_names ({', '.join(wanted)}); its columns are {there}")
     if not labels:
         raise DataError(f"{where}: no column holds labels ({'; '.join(notes) or ', '.join(features)})")
-    return Labels(tuple(labels)), {split: np.concatenate(x, 1) for split, x in parts.items()}, notes
+    whole = Labels(tuple(labels))
+    return whole, {split: _together(x, bool(whole.numbers)) for split, x in parts.items()}, notes
+
+
+def _together(parts: Sequence[np.ndarray], floats: bool) -> np.ndarray:
+    """Columns side by side, integers with `MISSING` or floats with NaN."""
+    if floats:
+        parts = [np.where(known(part), part, np.nan).astype(np.float32) for part in parts]
+    return np.concatenate(parts, axis=1)
+
+
+def _of_kind(
+    name: str, feature: Any, cells: dict[str, list[Any]], unmarked: str | None, kind: str, where: str
+) -> tuple[list[Label], Values, str] | None:
+    """A column of the kind that the settings say; None where the type of the column says it too."""
+    import datasets
+
+    if not isinstance(feature, datasets.Value):
+        if kind == "class" and isinstance(feature, datasets.ClassLabel):
+            return None
+        raise DataError(f"{where}: data.label_kinds: column {name!r} cannot be a {kind}; leave it out there")
+    texts = ["" if x is None else _text(x) for column in cells.values() for x in column]
+    try:
+        made = kinds.read(name, texts, range(len(texts)), unmarked, kind)
+    except NotLabels as error:
+        reason = str(error).replace("(line ", "(example ").replace("on line ", "on example ")
+        raise DataError(f"{where}: column {name!r}: {reason}") from error
+    ends = np.cumsum([len(column) for column in cells.values()])[:-1]
+    values = made.values if kind == "number" else np.where(np.isnan(made.values), MISSING, made.values).astype(np.int16)
+    return [made.label], dict(zip(cells, np.split(values, ends), strict=True)), made.meaning
 
 
 def _asked(name: str, feature: Any, wanted: Sequence[str]) -> bool:

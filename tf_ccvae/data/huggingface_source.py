@@ -73,6 +73,7 @@ def open_source(
     label_names: Sequence[str] = (),
     unmarked: str | None = None,
     left_out: list[str] | None = None,
+    label_kinds: Mapping[str, str] | None = None,
 ) -> Source:
     """The pictures and labels of a data set.
 
@@ -80,13 +81,15 @@ def open_source(
       name: on the Hub.
       folder: of the data set; None to take it from the Hub.
       where: the data set, for messages.
-      label_names, unmarked, left_out: as `huggingface.load` takes them.
+      label_names, unmarked, left_out, label_kinds: as `huggingface.load` takes them.
 
     Raises:
       DataError: as `huggingface.load`.
     """
     found = _class_folders(folder, where, left_out) if folder is not None else None
-    return found or _from_package(name, folder, where, label_names, unmarked, left_out)
+    if found and label_kinds:
+        raise DataError("data.label_kinds: not used with a folder of images for each class; remove it")
+    return found or _from_package(name, folder, where, label_names, unmarked, left_out, label_kinds)
 
 
 def _class_folders(folder: Path, where: str, left_out: list[str] | None) -> Source | None:
@@ -117,11 +120,12 @@ def _from_package(
     label_names: Sequence[str],
     unmarked: str | None,
     left_out: list[str] | None,
+    label_kinds: Mapping[str, str] | None,
 ) -> Source:
     splits = {str(split): rows for split, rows in _opened(name, folder, where).items()}
     first = next(iter(splits.values()))
     image = image_column(first.features, where)
-    labels, values, notes = read_labels(splits, where, label_names, unmarked)
+    labels, values, notes = read_labels(splits, where, label_names, unmarked, label_kinds)
     import datasets
 
     encoded = datasets.Image(decode=False)

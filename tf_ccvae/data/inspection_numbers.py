@@ -10,7 +10,7 @@ from tf_ccvae.labels import Labels
 from tf_ccvae.support.files import JsonObject
 
 BINS = 10  # of a histogram, equal in width over the range of all splits
-BARS = " ▁▂▃▄▅▆▇█"
+SHADES = " .:-=+*#@"  # of the bins in a line of text, from none to the most
 
 
 def describe(labels: Labels, splits: Mapping[str, Split]) -> list[JsonObject]:
@@ -53,7 +53,7 @@ def lines(rows: list[JsonObject], examples: int) -> Iterator[str]:
         low, middle, high = range_
         missing = f"{1 - seen['known'] / max(examples, 1):.1%}"
         most = max(seen["histogram"]) or 1
-        bars = "".join(BARS[-(-count * (len(BARS) - 1) // most)] for count in seen["histogram"])
+        bars = "".join(SHADES[-(-count * (len(SHADES) - 1) // most)] for count in seen["histogram"])
         yield f"{row['label']:{width}} {seen['known']:9,} {missing:>8} {low:>9} {middle:>9} {high:>9}  |{bars}|"
 
 

@@ -22,6 +22,7 @@ from tf_ccvae.number_labels import Scale
 KINDS = ("binary", "class", "number")
 MOST_CLASSES = 200  # different words up to which a column is one of classes
 FEW = 20  # different whole numbers up to which they may as well be classes
+LARGEST = 1e30  # beyond it float32 soon ends
 STRAYS = 0.05  # share of other cells up to which they are mistakes in a binary column
 PICTURES = ("id", "image_id", "index", "number", "no", "nr", "row")  # names of columns that number the pictures
 
@@ -116,7 +117,7 @@ def _number(name: str, cells: Sequence[str], lines: Sequence[int]) -> Read:
         if _unknown(cell):
             continue
         number = as_number(cell)
-        if number is None or not np.isfinite(np.float32(number)):
+        if number is None or not abs(number) < LARGEST:
             point = "; write a point in place of the comma" if as_number(cell.replace(",", ".", 1)) is not None else ""
             hint = point or "; write a number or nothing"
             raise NotLabels(f"{cell[:40]!r} (line {lines[i]}) is no number that can be used{hint}")

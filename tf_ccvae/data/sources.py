@@ -51,11 +51,13 @@ def check_at_hand(data: Data) -> None:
 
 
 def _avatars(data: Data, name: str, seed: int, left_out: list[str] | None, progress: bool) -> Dataset:
-    from tf_ccvae.data import avatars
+    from tf_ccvae.data import avatars, avatars_numbers
 
     if data.channels != 3:
         raise DataError("data.channels: the avatars are drawn in colour; set data.channels to 3")
-    return avatars.load(image_size=data.image_size, examples=data.examples, progress=progress)
+    dataset = avatars.load(image_size=data.image_size, examples=data.examples, progress=progress)
+    numbers = [name for name in avatars_numbers.NAMES if name in data.label_names]
+    return avatars_numbers.with_numbers(dataset, numbers) if numbers else dataset
 
 
 def _folder(data: Data, name: str, seed: int, left_out: list[str] | None, progress: bool) -> Dataset:
@@ -133,6 +135,7 @@ def _huggingface(data: Data, name: str, seed: int, left_out: list[str] | None, p
         test_fraction=data.test_fraction,
         label_names=data.label_names,
         unmarked=data.unmarked,
+        label_kinds=data.label_kinds,
         white=data.white,
         progress=progress,
         left_out=left_out,

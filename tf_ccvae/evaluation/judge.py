@@ -7,6 +7,7 @@ Fréchet distances."""
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -106,13 +107,19 @@ def build(
     outputs = {}
     if len(labels):
         outputs["labels"] = keras.layers.Dense(len(labels) * labels.values, name="labels")(features)
+    layers = {name: _layer_name(name, i) for i, name in enumerate((*categories, *continuous))}
     for name, size in categories.items():
-        outputs[f"factor_{name}"] = keras.layers.Dense(size, name=f"factor_{name}")(features)
+        outputs[f"factor_{name}"] = keras.layers.Dense(size, name=layers[name])(features)
     for name, (mean, deviation) in continuous.items():
         standardised = keras.layers.Dense(len(mean))(features)
-        rescale = keras.layers.Rescaling(deviation.tolist(), offset=mean.tolist(), name=f"factor_{name}")
+        rescale = keras.layers.Rescaling(deviation.tolist(), offset=mean.tolist(), name=layers[name])
         outputs[f"factor_{name}"] = rescale(standardised)
     return keras.Model(inputs, {**outputs, "features": features})
+
+
+def _layer_name(factor: str, place: int) -> str:
+    """The name of a factor's layer, for which TensorFlow takes fewer letters than people do."""
+    return f"factor_{factor}" if re.fullmatch(r"[A-Za-z0-9_.-]+", factor) else f"other_factor_{place}"
 
 
 def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -27,8 +27,8 @@ def traverse(
     start to end. All other latents stay at the posterior mean, but for labels that start or end excludes (other hair
     colours when hair turns blond): they go along from what is consistent with start to what is consistent with end.
 
-    A number label moves from loc(start) to loc(end) and no further, so that its value changes evenly from picture to
-    picture.
+    A number label is set to start and to end as `set_labels` does, so that its value changes evenly from picture to
+    picture; it reaches no further.
 
     Args:
       model: a trained model.
@@ -122,8 +122,9 @@ def _ends(
     size = where.stop - where.start
     if direction is not None and not 0 <= direction < size:
         raise ValueError(f"direction must be 0 to {size - 1} for label {label!r}, got {direction}")
+    mode = "transport" if scale else "mean"
     means = [
-        characteristic_of(model, set_values(model, latents, np.where(mask, value, MISSING), mask, "mean"))[:, where]
+        characteristic_of(model, set_values(model, latents, np.where(mask, value, MISSING), mask, mode))[:, where]
         for value in (low, high)
     ]
     sign = np.sign(means[1] - means[0])

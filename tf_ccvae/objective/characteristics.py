@@ -111,8 +111,8 @@ def set_values(
     a label has its new value already nothing moves, and setting it back restores the latents. 'mean' puts z_i at
     loc(new), 'sample' at loc(new) + scale(new) noise.
 
-    A number label has loc(y) = c y + d and one scale for all y, so that 'transport' moves its z_i by
-    c (y_new - y_old) with y_old = a . z_i + b, and what it reads afterwards is y_old + (a . c) (y_new - y_old).
+    A number label has loc(y) = c y + d and one scale for all y, so that 'transport' moves its z_i along c, from the
+    value y_old = a . z_i + b that is read now until y_new is read; see `numbers.transport_slope`.
 
     Args:
       latents: float32 (n, D).
@@ -180,7 +180,7 @@ def _set_mixed(
     new = tf.where(sought, numbers.standardised(tf.where(sought, wanted, 0.0), of.labels), read)
     loc, scale = numbers.prior_of(new, of)
     if mode == "transport":
-        moved = own + loc - numbers.prior_of(read, of)[0]
+        moved = own + numbers.transport_slope(of) * _per_latent(new - read, of.labels)
     else:
         moved = loc if mode == "mean" else loc + scale * noises[1]
     moved = tf.where(_per_latent(sought, of.labels), moved, own)

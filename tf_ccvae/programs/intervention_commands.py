@@ -71,7 +71,7 @@ def traverse(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSet
     grid = interventions.traverse_grid(
         model, images, pair, (starts[0], starts[1]), (ends[0], ends[1]), arguments.steps, arguments.deviations
     )[0]
-    write_sheet(arguments, out, grid, *along, f"{names[0]} (rows), {names[1]} (columns)")
+    write_sheet(arguments, out, grid, along[0], along[1], f"{names[0]} (rows), {names[1]} (columns)")
 
 
 def titles_along(label: "Label", start: float, end: float, steps: int) -> list[str]:

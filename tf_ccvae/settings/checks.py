@@ -17,7 +17,7 @@ USED_BY = {  # which sources read a setting; refused with the others
     "uncertain": ("chexpert",),
     "unmentioned": ("chexpert",),
     "unmarked": ("folder",),
-    "label_kinds": ("folder",),
+    "label_kinds": ("folder", "huggingface"),
     "white": ("folder", "huggingface"),
 }
 

@@ -15,14 +15,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from tf_ccvae.settings.base import Above0, AtLeast1, Settings
-from tf_ccvae.settings.errors import (
-    ConfigError,
-    explain,
-    fields,
-    file_form,
-    is_section,
-    lookup,
-)
+from tf_ccvae.settings.errors import ConfigError, explain, fields, file_form, is_section, lookup
 from tf_ccvae.settings.model_settings import Model
 from tf_ccvae.settings.yaml_files import Dumper, read_mapping
 from tf_ccvae.support.files import JsonObject, write_text
@@ -74,8 +67,8 @@ class Data(Settings):
     )
     label_kinds: dict[str, Literal["binary", "class", "number"]] = Field(
         default={},
-        description="which kind some labels are, such as {grade: class, age: number}, for folder; the kind of the "
-        "others is seen from their values",
+        description="which kind some labels are, such as {grade: class, age: number}, for folder and huggingface; the "
+        "kind of the others is seen from their values",
     )
     white: Annotated[int, Field(ge=255, le=65535)] | None = Field(
         default=None,

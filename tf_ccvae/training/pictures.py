@@ -86,12 +86,14 @@ def draw(model: LabelledVAE, dataset: Dataset, run: Run) -> None:
     for name, figure in of_model(model, dataset).items():
         figures.save(figure, run.figures / f"{name}.png")
     history = run.state().history
-    panels = {
+    panels: dict[str, tuple[str, ...]] = {
         "bound (nats)": ("validation_bound", "validation_reconstruction"),
         "log q(y|x) (nats)": ("validation_log_label_marginal",),
         "labels": ("validation_accuracy", "validation_balanced_accuracy"),
         "mean absolute error": ("validation_mean_absolute_error",),
     }
+    if model.labels.numbers:
+        panels["R2 of numbers"] = tuple(f"validation_r2_{model.labels.names[i]}" for i in model.labels.numbers)
     figures.save(figures.curves(history, panels), run.figures / "learning_curves.png")
 
 

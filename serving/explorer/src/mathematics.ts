@@ -83,7 +83,8 @@ function freeValues(model: Sidecar, index: number, asked: Asked): boolean[] {
 
 /**
  * Latents with labels set, by transport: z moves from p(z | current value) to p(z | new value) and keeps its quantile
- * in every latent. Where a label has its new value already nothing moves.
+ * in every latent. Where a label has its new value already nothing moves. A number label moves along the line of the
+ * means of p(z | y), until the new value is read.
  */
 export function setValues(model: Sidecar, latents: Latents, asked: Asked): number[] {
   const current = valuesOf(model, latents);
@@ -92,12 +93,22 @@ export function setValues(model: Sidecar, latents: Latents, asked: Asked): numbe
   model.labels.forEach((label, index) => {
     const [before, after] = [at(current, index), at(values, index)];
     if (before === after) return;
+    if (label.kind === "number") {
+      moved.splice(label.first, label.end - label.first, ...movedTo(label, latents, after));
+      return;
+    }
     for (let i = 0; i < label.end - label.first; i++) {
       const [from, to] = [priorAt(label, before, i), priorAt(label, after, i)];
       moved[label.first + i] = to.loc + (to.scale * (at(latents, label.first + i) - from.loc)) / from.scale;
     }
   });
   return moved;
+}
+
+/** The latents of a number label that is set to a value. */
+function movedTo(label: NumberLabel, latents: Latents, value: number): number[] {
+  const step = (value - predictedNumber(label, latents).mean) / label.deviation;
+  return label.transport.map((slope, i) => at(latents, label.first + i) + slope * step);
 }
 
 /** Latents with the donor's characteristics of some labels; values that these exclude are transported away. */
@@ -183,8 +194,8 @@ export interface Axis {
 
 /**
  * Latents of a grid, row by row: the first label's characteristic moves from row to row, the second's from column to
- * column, each in a straight line that reaches `deviations` prior standard deviations beyond the two means; that of a
- * number label ends at the means, so that its value changes evenly.
+ * column, each in a straight line that reaches `deviations` prior standard deviations beyond the two means. A number
+ * label goes from where it is set to the first value to where it is set to the last.
  */
 export function traverse(
   model: Sidecar,
@@ -194,8 +205,8 @@ export function traverse(
   steps: number,
   deviations = 1,
 ): number[][] {
-  const down = line(model, rows, steps, deviations);
-  const across = line(model, columns, steps, deviations);
+  const down = line(model, latents, rows, steps, deviations);
+  const across = line(model, latents, columns, steps, deviations);
   return down.flatMap((row) =>
     across.map((column) => {
       const face = [...latents];
@@ -207,11 +218,14 @@ export function traverse(
 }
 
 /** The label's own latents at each step. */
-function line(model: Sidecar, axis: Axis, steps: number, deviations: number): number[][] {
+function line(model: Sidecar, latents: Latents, axis: Axis, steps: number, deviations: number): number[][] {
   const label = at(model.labels, axis.label);
   const ends = Array.from({ length: label.end - label.first }, (_, i) => {
+    if (label.kind === "number") {
+      return [at(movedTo(label, latents, axis.start), i), at(movedTo(label, latents, axis.end), i)] as const;
+    }
     const [from, to] = [priorAt(label, axis.start, i), priorAt(label, axis.end, i)];
-    const sign = label.kind === "number" ? 0 : Math.sign(to.loc - from.loc) || 1;
+    const sign = Math.sign(to.loc - from.loc) || 1;
     return [from.loc - sign * deviations * from.scale, to.loc + sign * deviations * to.scale] as const;
   });
   return Array.from({ length: steps }, (_, step) =>

@@ -35,7 +35,7 @@ export interface ListedLabel extends AnyLabel {
 
 /**
  * A label that is a number. With t = (value - mean) / deviation, q(t | z) = N(kernel . z + bias, spread^2), and for each
- * latent p(z | t) = N(slope t + intercept, scale^2).
+ * latent p(z | t) = N(slope t + intercept, scale^2); to set t to t + 1 each latent moves by `transport`.
  */
 export interface NumberLabel extends AnyLabel {
   readonly kind: "number";
@@ -46,6 +46,7 @@ export interface NumberLabel extends AnyLabel {
   readonly slope: readonly number[];
   readonly intercept: readonly number[];
   readonly scale: readonly number[];
+  readonly transport: readonly number[];
   readonly kernel: readonly number[];
   readonly bias: number;
   readonly spread: number;
@@ -178,6 +179,7 @@ function readNumber(label: Record<string, unknown>, path: string, first: number,
     slope: row(prior, "prior", "slope"),
     intercept: row(prior, "prior", "intercept"),
     scale,
+    transport: numbers(label["transport"], `${path}.transport`, end - first),
     kernel: row(classifier, "classifier", "slope"),
     bias: finite(classifier["intercept"], `${path}.classifier.intercept`),
     spread: positive(classifier["scale"], `${path}.classifier.scale`),

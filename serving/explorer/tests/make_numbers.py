@@ -59,10 +59,10 @@ def made_up_model(
 
 
 def give_numbers(layer: NumberDistributions, random: np.random.Generator) -> None:
-    """Random distributions of number labels, in which the classifier reads what the prior says."""
+    """Random distributions of number labels, in which a step of the prior is read as 0.8 of one."""
     slope = random.uniform(0.5, 1.0, layer.slope.shape)
     layer.slope.assign(slope / np.sum(slope**2))
-    layer.paced_prior_slope.assign(slope / layer.pace)
+    layer.paced_prior_slope.assign(0.8 * slope / layer.pace)
     layer.intercept.assign(random.normal(size=layer.intercept.shape))
     layer.paced_prior_intercept.assign(random.normal(size=layer.paced_prior_intercept.shape) / layer.pace)
     layer.paced_prior_raw_scale.assign(random.normal(size=layer.paced_prior_raw_scale.shape) / layer.pace)

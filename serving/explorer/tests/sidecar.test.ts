@@ -29,6 +29,7 @@ test.each<[string, (x: Content) => void]>([
   ["labels[1].scale.mean should be a number", (x) => delete x["labels"][1].scale.mean],
   ["labels[1].scale.high should be at least scale.low", (x) => (x["labels"][1].scale.high = 1)],
   ["labels[1].prior.slope should be 2 numbers", (x) => x["labels"][1].prior.slope.pop()],
+  ["labels[1].transport should be 2 numbers", (x) => x["labels"][1].transport.pop()],
   ["labels[1].prior.scale should be positive", (x) => (x["labels"][1].prior.scale[0] = -1)],
   ["labels[1].classifier.intercept should be a number", (x) => (x["labels"][1].classifier.intercept = "0")],
   ["labels[1].kind should be binary, categorical or number", (x) => (x["labels"][1].kind = "grade")],
