@@ -1,12 +1,14 @@
 """Classifies a picture, sets labels in it and saves the result, with onnxruntime and numpy alone.
 
-    python examples/onnx_python.py DIR PICTURE.png RESULT.png Smiling=on [Eyeglasses=off ...]
+    python examples/onnx_python.py DIR PICTURE.png RESULT.png Smiling=on [Age=60.5 ...]
 
-DIR is an export with ONNX files, PICTURE an 8-bit PNG of the model's size without interlacing. A mistake ends in one
-line and exit code 2.
+DIR is an export with ONNX files, PICTURE an 8-bit PNG of the model's size without interlacing. Labels that are numbers
+are printed with the interval that holds 90 % of q(y given x), in their own units. A mistake ends in one line and exit
+code 2.
 """
 
 import json
+import math
 import os
 import re
 import struct
@@ -20,6 +22,8 @@ import onnxruntime
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by PNG colour type: grey, RGB, and both with transparency
 WORDS = {"off": 0, "no": 0, "false": 0, "0": 0, "on": 1, "yes": 1, "true": 1, "1": 1}  # values of binary labels
+FORMATS = (1, 2)  # of ccvae.json that are read here
+WITHIN = 1.6448536  # standard deviations to either side of a normal's mean hold 90 % of it
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -97,8 +101,10 @@ def run(folder: Path, name: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(names, session.run(names, inputs), strict=True))
 
 
-def value_of(text: str, label: dict) -> int:
-    """The index of the value that a text means, as `value_of` of tf_ccvae/labels.py says."""
+def value_of(text: str, label: dict) -> float:
+    """The index of the value that a text means, or the number, as `Label.meant` of tf_ccvae/labels.py says."""
+    if label["kind"] == "number":
+        return number_of(text, label)
     values, binary = label["values"], label["kind"] == "binary"
     if text in values:
         return values.index(text)
@@ -111,6 +117,15 @@ def value_of(text: str, label: dict) -> int:
     if not numbered and re.fullmatch("[0-9]+", text) and int(text) < len(values):
         return int(text)
     raise Mistake(f"{label['name']}={text}: no such value; there are {', '.join(values)}")
+
+
+def number_of(text: str, label: dict) -> float:
+    """The value of a number label, in its units."""
+    number = float(text) if NUMBER.fullmatch(text.strip()) else math.nan
+    if not math.isfinite(number):
+        between = f"{label['scale']['low']:g} to {label['scale']['high']:g}"
+        raise Mistake(f"{label['name']}={text}: is not a number; training values were {between}")
+    return number
 
 
 def parted(setting: str, labels: list[dict]) -> tuple[str, str]:
@@ -128,9 +143,10 @@ def parted(setting: str, labels: list[dict]) -> tuple[str, str]:
 
 
 def asked(settings: list[str], labels: list[dict]) -> tuple[np.ndarray, np.ndarray]:
-    """`["Smiling=on"]` as values int32 (1, labels) and mask bool (1, labels)."""
+    """`["Smiling=on"]` as values (1, labels), int32 or with number labels float32, and mask bool (1, labels)."""
     names = [x["name"] for x in labels]
-    values, mask = np.zeros((1, len(names)), np.int32), np.zeros((1, len(names)), bool)
+    dtype = np.float32 if any(x["kind"] == "number" for x in labels) else np.int32
+    values, mask = np.zeros((1, len(names)), dtype), np.zeros((1, len(names)), bool)
     for setting in settings:
         name, value = parted(setting, labels)
         if name not in names:
@@ -142,11 +158,28 @@ def asked(settings: list[str], labels: list[dict]) -> tuple[np.ndarray, np.ndarr
     return values, mask
 
 
+def predictions(encoded: dict[str, np.ndarray], labels: list[dict]) -> list[str]:
+    """A line for each label: the probability of each value, or the mean of a number and its interval."""
+    numbers = iter(encoded["numbers"][0] if "numbers" in encoded else ())
+    lines = []
+    for label, probabilities in zip(labels, encoded["probabilities"][0], strict=True):
+        if label["kind"] == "number":
+            mean, deviation = next(numbers)
+            low, high = mean - WITHIN * deviation, mean + WITHIN * deviation
+            lines.append(f"{label['name']} {mean:.6g} (90 %: {low:.6g} to {high:.6g})")
+        else:
+            shown = [f"{x}={p:.6f}" for x, p in zip(label["values"], probabilities, strict=False)]
+            lines.append(" ".join([label["name"], *shown]))
+    return lines
+
+
 def main(arguments: list[str]) -> None:
     if len(arguments) < 3:
         raise Mistake(f"write {__doc__.splitlines()[2].strip()}")
     folder, picture, result = map(Path, arguments[:3])
     about = json.loads((folder / "ccvae.json").read_text(encoding="utf-8"))
+    if about.get("format") not in FORMATS:
+        raise Mistake(f"{folder / 'ccvae.json'}: has format {about.get('format')}; this program reads 1 and 2")
     image, labels = about["image"], about["labels"]
     values, mask = asked(arguments[3:], labels)
     pixels = read_png(picture)[..., : image["channels"]]
@@ -157,8 +190,7 @@ def main(arguments: list[str]) -> None:
     if image["layout"] == "nchw":
         batch = batch.transpose(0, 3, 1, 2)
     encoded = run(folder, "encoder", image=batch)
-    for label, probabilities in zip(labels, encoded["probabilities"][0], strict=True):
-        print(label["name"], *(f"{x}={p:.6f}" for x, p in zip(label["values"], probabilities, strict=False)))
+    print("\n".join(predictions(encoded, labels)))
     edited = run(folder, "set_labels", latents=encoded["loc"], labels=values, mask=mask)
     decoded = run(folder, "decoder", latents=edited["edited_latents"])["image"]
     if image["layout"] == "nchw":

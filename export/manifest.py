@@ -7,6 +7,7 @@ from pathlib import Path
 from export.errors import ExportError
 from tf_ccvae.support.files import JsonObject
 
+FORMATS = (1, 2)  # of ccvae.json: of a model without number labels, which programs of every version read, and with some
 MANIFEST, REFERENCE, SIDECAR = "manifest.json", "reference.npz", "ccvae.json"
 
 

@@ -14,7 +14,6 @@ from export.errors import ExportError
 from export.options import Options
 from export.uses import as_float32
 from tf_ccvae import __version__
-from tf_ccvae.label_arrays import refuse_numbers
 from tf_ccvae.models.baselines import DIVA
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.settings import Config
@@ -88,7 +87,6 @@ def load(run: Path) -> tuple[run_directory.Run, CCVAE]:
 
     Raises:
       ExportError: the model is a baseline, or its file is damaged.
-      NumbersRefused: the model has a number label.
       RunError: there is no run or no model.
     """
     try:
@@ -97,7 +95,6 @@ def load(run: Path) -> tuple[run_directory.Run, CCVAE]:
         raise ExportError(f"{run / 'model.keras'}: not readable ({error}); train again") from error
     if not isinstance(model, CCVAE) or isinstance(model, DIVA):
         raise ExportError(f"{run}: holds a {type(model).__name__}, a baseline; only CCVAE models are exported")
-    refuse_numbers(model.labels, "an export", "train without it, by data.label_names, to export")
     return loaded, model
 
 

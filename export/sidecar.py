@@ -2,6 +2,7 @@
 
 `ccvae.schema.json` is its JSON schema. With it and a decoder a web page can draw sliders and set, swap or generate
 labels by itself: the conditional prior, the classifier, p(y) and the values that exclude each other are all in it.
+A number label has its units in place of values, and the slopes, intercepts and scales of `objective.numbers`.
 """
 
 import json
@@ -11,13 +12,14 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 
+from export.manifest import FORMATS
 from export.signatures import Signature
 from tf_ccvae.labels import Label
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.objective.exclusions import excluding_pairs
+from tf_ccvae.objective.numbers import transport_slope
 from tf_ccvae.support.files import JsonObject
 
-FORMAT = 1  # raise it when a field changes its meaning
 CHANGE_DIGITS = 6  # behind the point
 SCHEMA = Path(__file__).with_name("ccvae.schema.json")
 
@@ -47,7 +49,7 @@ def describe(
     """
     height, width, channels = model.image_shape
     content = {
-        "format": FORMAT,
+        "format": FORMATS[bool(model.labels.numbers)],
         "version": version,
         "run": dict(run),
         "image": {
@@ -78,14 +80,17 @@ def describe(
 
 
 def _label(model: CCVAE, index: int, label: Label) -> JsonObject:
-    where = model.labels.slices[index]
-    values = slice(0, label.values)
-    layer = model.label_distributions
+    if label.scale:
+        return _number_label(model, index, label)
+    labels, place = model.labels, model.labels.slices[index]
+    layer, values = model.label_distributions, slice(0, label.values)
+    position = labels.plain.names.index(label.name)  # the tables are of the labels that are no number labels
+    where = labels.plain.slices[position]
     return {
         "name": label.name,
         "kind": "binary" if label.binary else "categorical",
         "values": ["off", "on"] if label.binary else list(label.classes),
-        "latents": [where.start, where.stop],
+        "latents": [place.start, place.stop],
         "frequency": np.exp(np.asarray(layer.log_label_prior)[index, values]).tolist(),
         "prior": {
             "loc": np.asarray(layer.prior.loc)[values, where].tolist(),
@@ -93,8 +98,33 @@ def _label(model: CCVAE, index: int, label: Label) -> JsonObject:
         },
         "classifier": {
             "kernel": np.asarray(layer.kernel)[where, values].T.tolist(),
-            "bias": np.asarray(layer.bias)[index, values].tolist(),
+            "bias": np.asarray(layer.bias)[position, values].tolist(),
         },
+    }
+
+
+def _number_label(model: CCVAE, index: int, label: Label) -> JsonObject:
+    of = model.label_model().numbers
+    assert of is not None
+    transport = np.asarray(transport_slope(of)).ravel()
+    place, position = model.labels.slices[index], of.labels.names.index(label.name)
+    where = of.labels.slices[position]
+    return {
+        "name": label.name,
+        "kind": "number",
+        "latents": [place.start, place.stop],
+        "scale": dict(vars(label.units)),
+        "prior": {
+            "slope": np.asarray(of.prior_slope)[where].tolist(),
+            "intercept": np.asarray(of.prior_intercept)[where].tolist(),
+            "scale": np.asarray(of.prior_scale)[where].tolist(),
+        },
+        "classifier": {
+            "slope": np.asarray(of.slope)[where].tolist(),
+            "intercept": float(np.asarray(of.intercept)[position]),
+            "scale": float(np.asarray(of.scale)[position]),
+        },
+        "transport": transport[where].tolist(),
     }
 
 

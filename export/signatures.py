@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from export.guards import checked, marked
 from export.uses import Outputs, Uses
+from tf_ccvae.labels import Labels
 from tf_ccvae.models.ccvae import CCVAE
 
 
@@ -57,7 +58,9 @@ def table(model: CCVAE, layout: str = "nhwc", white: int | None = None) -> tuple
         return tf.TensorSpec((None, *shape), dtype, name=name)
 
     image, latents = spec("image", *image_shape), spec("latents", size)
-    labels, mask = spec("labels", count, dtype=tf.int32), spec("mask", count, dtype=tf.bool)
+    labels, mask = spec("labels", count, dtype=label_dtype(model.labels)), spec("mask", count, dtype=tf.bool)
+    numbers = ("numbers",) if model.labels.numbers else ()
+    of_numbers = "; numbers: mean and deviation of q(y given x) of each number label" if numbers else ""
     donor_image, donor_latents = spec("donor_image", *image_shape), spec("donor_latents", size)
     seed, image_bytes = spec("seed", 2, dtype=tf.int32), spec("image_bytes", dtype=tf.string)
     noise = spec("noise", size + count)
@@ -70,16 +73,17 @@ def table(model: CCVAE, layout: str = "nhwc", white: int | None = None) -> tuple
                 ("saved_model",),
                 uses.classify,
                 (image,),
-                ("probabilities", "logits"),
-                "exact q(y given x) of each label and value; softmax over values of the logits is the probabilities",
+                ("probabilities", "logits", *numbers),
+                "exact q(y given x) of each label and value; softmax over values of the logits is the probabilities"
+                + of_numbers,
             ),
             (
                 "encode",
                 ("saved_model",),
                 uses.encode,
                 (image,),
-                ("loc", "scale", "probabilities"),
-                "mean and standard deviation of each latent, and the labels' probabilities",
+                ("loc", "scale", "probabilities", *numbers),
+                "mean and standard deviation of each latent, and the labels' probabilities" + of_numbers,
             ),
             ("decode", ("saved_model",), uses.decode, (latents,), ("image",), "the image of latents"),
             (
@@ -119,7 +123,7 @@ def table(model: CCVAE, layout: str = "nhwc", white: int | None = None) -> tuple
                 ("saved_model",),
                 uses.classify_bytes,
                 (image_bytes,),
-                ("probabilities", "logits", "decoded"),
+                ("probabilities", "logits", *numbers, "decoded"),
                 "as classify, of PNG or JPEG files; decoded is 0 and the rest NaN for a file that cannot be read",
             ),
             (
@@ -127,7 +131,7 @@ def table(model: CCVAE, layout: str = "nhwc", white: int | None = None) -> tuple
                 everywhere,
                 uses.encoder,
                 (image,),
-                ("loc", "scale", "probabilities", "logits"),
+                ("loc", "scale", "probabilities", "logits", *numbers),
                 "encode and classify in one",
             ),
             ("decoder", everywhere, uses.decode, (latents,), ("image",), "the image of latents"),
@@ -157,6 +161,11 @@ def table(model: CCVAE, layout: str = "nhwc", white: int | None = None) -> tuple
             ),
         )
     )
+
+
+def label_dtype(labels: Labels) -> tf.DType:
+    """Of `labels`, what goes in: int32, or float32 where a number label is among them."""
+    return tf.float32 if labels.numbers else tf.int32
 
 
 def of_format(signatures: tuple[Signature, ...], name: str) -> tuple[Signature, ...]:

@@ -5,7 +5,7 @@ the label with most. Images are float32 in [0, 1], (batch, height, width, channe
 channels, height, width).
 
 `labels` are values as integers, `mask` says which of them are asked for; a value that a label does not have counts as
-not asked for.
+not asked for. With number labels, `N` of them, `labels` are floats, those of number labels in the user's units.
 """
 
 import numpy as np
@@ -16,7 +16,8 @@ from export import pictures
 from tf_ccvae import objective
 from tf_ccvae.labels import MISSING, value_mask
 from tf_ccvae.models.ccvae import CCVAE
-from tf_ccvae.objective.label_model import NEVER, Noise
+from tf_ccvae.objective import characteristics
+from tf_ccvae.objective.label_model import NEVER, Noise, parts
 
 DRAWS = 256  # for q(y|x) of a categorical label with several latents, the only one without a one-dimensional integral
 Outputs = dict[str, tf.Tensor]
@@ -49,13 +50,16 @@ class Uses:
     # On images --------------------------------------------------------------------------------------------------------
 
     def classify(self, image: tf.Tensor) -> Outputs:
-        """Image -> probabilities and logits of q(y_i = v | x), (batch, L, V)."""
+        """Image -> probabilities and logits of q(y_i = v | x), (batch, L, V).
+
+        With number labels also `numbers`, (batch, N, 2): mean and deviation of q(y_i | x), in the user's units.
+        """
         return self._label_outputs(self.posterior(image))
 
     def encode(self, image: tf.Tensor) -> Outputs:
-        """Image -> loc and scale of q(z|x), (batch, D), and probabilities."""
+        """Image -> loc and scale of q(z|x), (batch, D), and probabilities; with number labels `numbers` too."""
         outputs = self.encoder(image)
-        return {name: outputs[name] for name in ("loc", "scale", "probabilities")}
+        return {name: rows for name, rows in outputs.items() if name != "logits"}
 
     def reconstruct(self, image: tf.Tensor) -> Outputs:
         """Image -> the image at its posterior mean."""
@@ -97,7 +101,7 @@ class Uses:
     # On latents -------------------------------------------------------------------------------------------------------
 
     def encoder(self, image: tf.Tensor) -> Outputs:
-        """Image -> loc, scale, probabilities and logits."""
+        """Image -> loc, scale, probabilities and logits; with number labels `numbers` too."""
         posterior = self.posterior(image)
         return {"loc": posterior.loc, "scale": posterior.scale, **self._label_outputs(posterior)}
 
@@ -114,7 +118,8 @@ class Uses:
         split = self.model.decoder_inputs
         uniform = 0.5 * (1 + tf.math.erf(noise[:, split:] * np.float32(np.sqrt(0.5))))
         drawn = Noise(noise[:, :split], uniform, tf.zeros([0]))
-        return {"latents": self.model.draw(tf.where(wanted, labels, MISSING), drawn)}
+        values = tf.where(wanted, labels, np.nan if self.model.labels.numbers else MISSING)
+        return {"latents": characteristics.draw(values, self.model.label_model(), drawn, noise[:, split:])}
 
     def set_labels_of_latents(self, latents: tf.Tensor, labels: tf.Tensor, mask: tf.Tensor) -> Outputs:
         """Latents (batch, D), labels, mask -> the latents with the labels in the mask set, by transport.
@@ -142,14 +147,24 @@ class Uses:
         return tf.transpose(image, [0, 3, 1, 2]) if self.layout == "nchw" else image
 
     def _label_outputs(self, posterior: tfd.Normal) -> Outputs:
+        """Probabilities, logits and `numbers`; a number label has no values, so that its row of the first two is
+        that of values which a label does not have."""
         model = self.model
         log_marginals = objective.log_label_marginals(posterior, model.label_model(), model.nodes, self.draws)
         real = value_mask(model.labels)
         logits = tf.where(real, log_marginals - log_marginals[:, :, :1], NEVER)
-        return {"probabilities": tf.where(real, tf.exp(log_marginals), 0.0), "logits": logits}
+        outputs = {"probabilities": tf.where(real, tf.exp(log_marginals), 0.0), "logits": logits}
+        numbers = objective.number_marginals(posterior, model.label_model())
+        return outputs if numbers is None else {**outputs, "numbers": tf.stack(parts(numbers), axis=-1)}
 
     def _possible(self, labels: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        return mask & (labels >= 0) & (labels < np.array([x.values for x in self.model.labels], np.int32))
+        """The mask without values that a label does not have; a number label has any number."""
+        items = self.model.labels
+        dtype = np.float32 if items.numbers else np.int32
+        possible = (labels >= 0) & (labels < np.array([x.values for x in items], dtype))
+        if items.numbers:
+            possible = possible & tf.equal(labels, tf.floor(labels)) | np.array([bool(x.scale) for x in items])
+        return mask & possible
 
 
 def continuous_bernoulli_mean(logits: tf.Tensor) -> tf.Tensor:

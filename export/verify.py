@@ -5,6 +5,8 @@ that numpy and onnxruntime are enough. Nothing here imports TensorFlow unless a 
 
 An error is the largest |value - reference| / scale of an output, where the scale of each number of a row is its largest
 |reference| among all images, and at least 1: float32 rounds the large terms of a sum, also where they cancel to little.
+Predicted numbers, `numbers`, are in the user's units, which may be tiny or huge. Their scale is the largest |reference|
+as well, but for a mean at least the largest deviation that is predicted for the same label, in place of 1.
 """
 
 from pathlib import Path
@@ -20,6 +22,7 @@ from tf_ccvae.support.files import JsonObject
 
 if TYPE_CHECKING:
     from export.signatures import Signature
+    from tf_ccvae.labels import Labels
     from tf_ccvae.models.ccvae import CCVAE
 
 BATCHES = (1, 2, 3, 64)
@@ -70,18 +73,27 @@ def reference_inputs(model: "CCVAE", images: np.ndarray, layout: str) -> dict[st
     random = np.random.default_rng(0)
     image = arranged(images, layout)
     latents = np.asarray(model.latents_of(images))
-    values = np.array([x.values for x in labels])
     return {
         "image": image,
         "donor_image": image[::-1],
         "latents": latents,
         "donor_latents": latents[::-1],
-        "labels": random.integers(0, values, (count, len(labels))).astype(np.int32),
+        "labels": _some_values(labels, count, random),
         "mask": random.random((count, len(labels))) < 0.5,
         "noise": random.normal(size=(count, model.decoder_inputs + len(labels))).astype(np.float32),
         "seed": random.integers(0, 2**31, (count, 2)).astype(np.int32),
         "image_bytes": np.array([tf.io.encode_png(image).numpy() for image in images], object),
     }
+
+
+def _some_values(labels: "Labels", count: int, random: np.random.Generator) -> np.ndarray:
+    """Random values, int32 (count, labels); with number labels float32, theirs inside the training range."""
+    values = random.integers(0, np.array([max(x.values, 1) for x in labels]), (count, len(labels)))
+    if not labels.numbers:
+        return values.astype(np.int32)
+    ranges = [(x.scale.low, x.scale.high) if x.scale else (0.0, 0.0) for x in labels]
+    low, high = np.array(ranges).T
+    return (values + np.random.default_rng(1).uniform(low, high, values.shape)).astype(np.float32)
 
 
 def reference_outputs(signature: "Signature", inputs: Arrays) -> dict[str, np.ndarray]:
@@ -117,7 +129,7 @@ def measure(run: Runner, inputs: Arrays, outputs: Arrays) -> dict[str, dict[str,
 
 def _error(name: str, result: np.ndarray, rows: np.ndarray, size: int) -> float:
     """Error, as the module's docstring defines it, of a result for the first `size` of the rows."""
-    reference, scale = rows[:size], np.max(np.abs(rows), axis=0, initial=1.0)
+    reference, scale = rows[:size], _scale(name, rows)
     if result.shape != reference.shape or result.dtype != reference.dtype:
         raise CheckError(f"{name} is {result.dtype} {result.shape} instead of {reference.dtype} {reference.shape}")
     if not np.isfinite(result).all():
@@ -125,13 +137,29 @@ def _error(name: str, result: np.ndarray, rows: np.ndarray, size: int) -> float:
     return float(np.max(np.abs(result - reference) / scale, initial=0.0))
 
 
+def _scale(name: str, rows: np.ndarray) -> np.ndarray:
+    """What errors of the numbers of a row are measured in, as the module's docstring defines it."""
+    if name != "numbers":
+        return np.max(np.abs(rows), axis=0, initial=1.0)
+    mean, deviation = np.moveaxis(np.max(np.abs(rows), axis=0), -1, 0)  # (number labels,) each
+    return np.stack([np.maximum(mean, deviation), deviation], axis=-1)
+
+
 def agreement(run: Runner, inputs: Arrays, outputs: Arrays) -> float:
-    """Share of labels whose most probable value is the reference's, over all batches."""
+    """Share of labels of which the same is predicted, over all batches.
+
+    That is the most probable value; and for a number label a mean that is no farther from the reference's than one
+    deviation of the reference's q(y given x).
+    """
     equal = []
     for size in BATCHES:
         results = run({name: rows[:size] for name, rows in inputs.items()})
         reference = outputs["probabilities"][:size]
-        equal.append((results["probabilities"].argmax(-1) == reference.argmax(-1)).ravel())
+        listed = reference.any(-1)  # not those of number labels
+        equal.append((results["probabilities"].argmax(-1) == reference.argmax(-1))[listed])
+        if "numbers" in outputs:
+            mean, deviation = np.moveaxis(outputs["numbers"][:size], -1, 0)
+            equal.append((np.abs(results["numbers"][..., 0] - mean) <= deviation).ravel())
     return float(np.concatenate(equal).mean())
 
 

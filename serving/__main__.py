@@ -168,14 +168,12 @@ def client_command(arguments: argparse.Namespace) -> None:
 
 
 def classify(client: "CCVAEClient", arguments: argparse.Namespace) -> None:
-    """Prints the probability of each value of each label."""
-    labels = client.describe()["labels"]
-    for file, rows in zip(arguments.files, client.classify(arguments.files)["probabilities"], strict=True):
-        named = {
-            label["name"]: {value: round(float(p), 6) for value, p in zip(label["values"], row, strict=False)}
-            for label, row in zip(labels, rows, strict=True)
-        }
-        print_line({"file": file, "probabilities": named})
+    """Prints the probability of each value of each label, and the mean and deviation of each number label."""
+    from serving.description import readable
+
+    said = readable(client.classify(arguments.files), client.describe())
+    for file, content in zip(arguments.files, said, strict=True):
+        print_line({"file": file, **content})
 
 
 def encode(client: "CCVAEClient", arguments: argparse.Namespace) -> None:
@@ -235,9 +233,9 @@ COMMANDS: Mapping[str, Callable[["CCVAEClient", argparse.Namespace], None]] = {
 }
 
 
-def settings_of(client: "CCVAEClient", pairs: Sequence[str]) -> dict[str | int, str | int]:
+def settings_of(client: "CCVAEClient", pairs: Sequence[str]) -> dict[str | int, str | float]:
     """`["Smiling=1"]` as a dict."""
-    result: dict[str | int, str | int] = {}
+    result: dict[str | int, str | float] = {}
     for pair in pairs:
         name, value = client.setting(pair)
         if name in result:

@@ -15,14 +15,15 @@ from typing import Self, TypeVar
 
 import numpy as np
 
+from serving import description as descriptions
 from serving import images as pictures
 from serving.errors import BadInput, ModelUnknown, ServerAway, ServingError, SignatureUnknown, VersionUnknown
 from serving.target import Answer, Endpoint, Specification, State, Transport
-from serving.values import setting_of, value_of
+from serving.values import setting_of
 from tf_ccvae.support.files import JsonObject
 
 ROWS = 64  # of one request; more are sent in several
-Labels = Mapping[str | int, str | int]
+Labels = Mapping[str | int, str | float]  # value by name or position; that of a number label in its units
 Images = np.ndarray | pictures.Source | Sequence[pictures.Source]
 Result = TypeVar("Result")
 
@@ -68,7 +69,7 @@ class CCVAEClient:
         self.endpoint = Endpoint(target, model, version, label, timeout, api_key, ca)
         self.retries = retries
         self.pause = pause
-        self.description = _read(description) if isinstance(description, Path) else description
+        self.description = descriptions.read(description) if isinstance(description, Path) else description
         self.specifications: dict[str, Specification] = {}
         self.transport = _transport(self.endpoint)
 
@@ -85,7 +86,10 @@ class CCVAEClient:
     # Uses of the model ------------------------------------------------------------------------------------------------
 
     def classify(self, images: Images) -> dict[str, np.ndarray]:
-        """Images -> `probabilities` and `logits` of each label and value, (n, L, V)."""
+        """Images -> `probabilities` and `logits` of each label and value, (n, L, V).
+
+        With number labels also `numbers`, (n, number labels, 2): mean and deviation of each in its units.
+        """
         return self._rows("classify", {"image": self._images("classify", images)})
 
     def classify_bytes(self, files: pictures.Source | Sequence[pictures.Source]) -> dict[str, np.ndarray]:
@@ -153,10 +157,11 @@ class CCVAEClient:
 
         Raises:
           SignatureUnknown: the model on the server is not one of `python -m export`; give `description`.
+          BadInput: a later version of tf_ccvae exported it.
         """
         if self.description is None:
             text = self._predict("describe_rows", {"row": np.zeros(1, np.int32)}).outputs["ccvae_json"][0]
-            self.description = json.loads(text)
+            self.description = descriptions.checked(json.loads(text), self.endpoint.address)
         return self.description
 
     def status(self) -> list[State]:
@@ -238,7 +243,8 @@ class CCVAEClient:
 
     def _labels(self, signature: str, labels: Labels, count: int) -> dict[str, np.ndarray]:
         """`labels` and `mask`, (count, L) both."""
-        values = np.zeros(self._specification(signature).inputs["labels"][1][1], np.int32)
+        dtype, (_, count_of_labels) = self._specification(signature).inputs["labels"]
+        values = np.zeros(count_of_labels, dtype)
         for label, value in labels.items():
             index = self._index(label, len(values))
             values[index] = self._value(index, label, value)
@@ -272,10 +278,9 @@ class CCVAEClient:
         """The label and the value in a text such as `Smiling=on`; see `values.setting_of`."""
         return setting_of(text, lambda: self.describe()["labels"])
 
-    def _value(self, index: int, label: str | int, value: str | int) -> int:
-        about = self.describe()["labels"][index]
+    def _value(self, index: int, label: str | int, value: str | float) -> float:
         try:
-            return value_of(value, about["values"], about["kind"] == "binary")
+            return descriptions.meaning(value, self.describe()["labels"][index])
         except ValueError as error:
             raise BadInput(f"{label}={value}: {error}") from None
 
@@ -288,10 +293,3 @@ def _transport(endpoint: Endpoint) -> Transport:
     from serving.over_rest import Rest
 
     return Rest(endpoint)
-
-
-def _read(path: Path) -> JsonObject:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: is not a readable ccvae.json ({error})") from None

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from export.manifest import FORMATS
 from serving.errors import ExploreError
 from tf_ccvae.data.images import distinct
 from tf_ccvae.support.files import JsonObject
@@ -71,6 +72,9 @@ def read_sidecar(export: Path) -> JsonObject:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ExploreError(f"{path}: not readable ({error}); export again") from error
+    if isinstance(content, dict) and content.get("format") not in FORMATS:
+        known = " and ".join(map(str, FORMATS))
+        raise ExploreError(f"{path}: has format {content.get('format')!r}, and the page reads {known}; update tf_ccvae")
     if not isinstance(content, dict) or not all(isinstance(content.get(x), dict) for x in ("files", "image")):
         raise ExploreError(f"{path}: no files and image in it; export again")
     return content

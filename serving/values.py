@@ -5,10 +5,11 @@ from numbers import Integral
 
 from serving.errors import BadInput
 from tf_ccvae.labels import Label, parted
+from tf_ccvae.number_labels import as_number
 from tf_ccvae.support.files import JsonObject
 
 
-def value_of(value: str | int, names: Sequence[str], binary: bool) -> int:
+def value_of(value: str | float, names: Sequence[str], binary: bool) -> int:
     """The index of a value; `tf_ccvae.labels.Label.value_of` decides what a number or a text means.
 
     Args:
@@ -42,6 +43,8 @@ def setting_of(text: str, labels: Callable[[], Sequence[JsonObject]]) -> tuple[s
 
         def has(label: str, value: str) -> bool:
             try:
+                if about[label]["kind"] == "number":
+                    return as_number(value) is not None
                 value_of(value, about[label]["values"], about[label]["kind"] == "binary")
             except ValueError:
                 return False

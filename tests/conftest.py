@@ -43,7 +43,7 @@ FAST = (  # rooms and files of single functions
     *("support/test_figures.py", "training/test_optimizers.py", "test_labels.py", "test_house.py", "test_docs.py"),
 )
 TRAIN = ("models/test_model.py", "models/test_baselines.py", "evaluation/test_judge.py")  # in those rooms
-SLOW_FIXTURES = {"tiny_run", "exported", "tfds_folder", "huggingface_folder"}
+SLOW_FIXTURES = {"tiny_run", "exported", "numbers_exported", "tfds_folder", "huggingface_folder"}
 FIRST = (  # the files that take longest, so that no process is left with one when the others have finished
     *("test_smoke.py", "export/test_run.py", "training/test_workers.py", "training/test_training.py"),
     *("serving/test_explorer.py", "models/test_model.py", "export/test_signatures.py", "export/test_runtimes.py"),
@@ -191,6 +191,28 @@ def train(tiny_folder, run, by_fit):
     from tf_ccvae import fit
 
     assert fit.main([*arguments, "--run-dir", str(run)]) == 0
+
+
+class NumbersExported(NamedTuple):
+    """An export of an untrained model with labels of every kind; see `numbers_export`."""
+
+    folder: Path
+    run: Path
+
+
+@pytest.fixture(scope="session")
+def numbers_exported(tmp_path_factory):
+    """One export of everything, verified with the tiny test images."""
+    from export.run import Options, export_run
+    from tests import numbers_export
+
+    with made_once(tmp_path_factory, "numbers_exported") as (path, needed):
+        made = NumbersExported(path / "export", path / "run")
+        if needed:
+            numbers_export.write_run(made.run, numbers_export.made_up())
+            images = made_up.tiny().test.images
+            export_run(made.run, made.folder, Options(), images=images)
+    return made
 
 
 # Made-up data sets in the formats of the real ones.

@@ -1,10 +1,11 @@
 // Classifies a picture, sets labels in it and saves the result, with onnxruntime-web under Node.
 //
 //     npm install --ignore-scripts
-//     node ccvae.mjs DIR PICTURE.png RESULT.png Smiling=on [Eyeglasses=off ...]
+//     node ccvae.mjs DIR PICTURE.png RESULT.png Smiling=on [Age=60.5 ...]
 //
 // DIR is an export with ONNX files. The edit is made twice: by set_labels.onnx, and by `transport` below, from the
-// numbers in ccvae.json alone, as a web page would do it; the two must agree.
+// numbers in ccvae.json alone, as a web page would do it; the two must agree. Labels that are numbers are printed in
+// their own units, with the interval that holds 90 % of q(y given x).
 // A mistake ends in one line and exit code 2.
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,6 +13,8 @@ import * as ort from "onnxruntime-web";
 import { PNG } from "pngjs";
 import { Mistake, asked } from "./values.mjs";
 
+const FORMATS = [1, 2]; // of ccvae.json that are read here
+const WITHIN = 1.6448536; // standard deviations to either side of a normal's mean hold 90 % of it
 ort.env.wasm.numThreads = 1;
 const floats = (data, shape) => new ort.Tensor("float32", data, shape);
 
@@ -20,12 +23,21 @@ async function run(folder, name, inputs) {
   return session.run(inputs);
 }
 
-// The most probable value of a label given the latents.
+// The most probable value of a label given the latents; the standardised one of a number label.
 function valueOf(latents, label) {
   const own = latents.slice(...label.latents);
+  if (label.kind === "number") {
+    const { slope, intercept } = label.classifier;
+    return slope.reduce((sum, weight, i) => sum + weight * own[i], intercept);
+  }
   const logits = label.classifier.kernel.map((row, v) =>
     row.reduce((sum, weight, i) => sum + weight * own[i], label.classifier.bias[v]));
   return logits.indexOf(Math.max(...logits));
+}
+
+// A number in the label's units as the model works with it; in float32, as the graphs are.
+function standardised(value, label) {
+  return (value - Math.fround(label.scale.mean)) / Math.fround(label.scale.deviation);
 }
 
 // Asked labels as given; labels that these exclude take their most frequent value that none of them excludes.
@@ -33,7 +45,7 @@ function settle(current, values, mask, about) {
   const excluded = (label, value) => about.incompatible.some(([i, v, j, w]) =>
     mask[i] && values[i] === v && j === label && w === value);
   return about.labels.map((label, index) => {
-    if (mask[index]) return values[index];
+    if (mask[index]) return label.kind === "number" ? standardised(values[index], label) : values[index];
     if (!excluded(index, current[index])) return current[index];
     const free = label.values.map((_, v) => v).filter((v) => !excluded(index, v));
     free.sort((a, b) => label.frequency[b] - label.frequency[a]);
@@ -41,7 +53,8 @@ function settle(current, values, mask, about) {
   });
 }
 
-// Moves each label that changes from p(z | current value) to p(z | new value), its quantile kept.
+// Moves each label that changes from p(z | current value) to p(z | new value), its quantile kept. A number
+// label moves along the line of the means of p(z | y), until the new value is read.
 function transport(latents, values, mask, about) {
   const moved = Float32Array.from(latents);
   const current = about.labels.map((label) => valueOf(latents, label));
@@ -51,7 +64,8 @@ function transport(latents, values, mask, about) {
     if (from === to) return;
     const { loc, scale } = label.prior;
     for (let i = label.latents[0], k = 0; i < label.latents[1]; i++, k++) {
-      moved[i] = loc[to][k] + (scale[to][k] * (latents[i] - loc[from][k])) / scale[from][k];
+      if (label.kind === "number") moved[i] = latents[i] + label.transport[k] * (to - from);
+      else moved[i] = loc[to][k] + (scale[to][k] * (latents[i] - loc[from][k])) / scale[from][k];
     }
   });
   return moved;
@@ -107,20 +121,38 @@ function writePicture(path, pixels, image) {
   }
 }
 
+// What is predicted: probabilities by label and value, and of number labels mean, deviation and interval.
+function predictions(encoded, labels) {
+  const most = encoded.probabilities.dims[2];
+  const said = { probabilities: {} };
+  labels.forEach(({ name, kind, values }, i) => {
+    if (kind !== "number") {
+      said.probabilities[name] = Array.from(encoded.probabilities.data.slice(i * most, i * most + values.length));
+      return;
+    }
+    const at = 2 * labels.slice(0, i).filter((x) => x.kind === "number").length;
+    const [mean, deviation] = encoded.numbers.data.slice(at, at + 2);
+    said.numbers ??= {};
+    said.numbers[name] = { mean, deviation, interval: [mean - WITHIN * deviation, mean + WITHIN * deviation] };
+  });
+  return said;
+}
+
 async function main(folder, picture, result, ...settings) {
   if (!result) throw new Mistake("write node ccvae.mjs DIR PICTURE.png RESULT.png LABEL=VALUE ...");
   const about = JSON.parse(readFileSync(join(folder, "ccvae.json"), "utf8"));
+  if (!FORMATS.includes(about.format)) {
+    throw new Mistake(`${join(folder, "ccvae.json")}: has format ${about.format}; this program reads 1 and 2`);
+  }
   const { image, labels } = about;
   const shape = image.layout === "nchw"
     ? [1, image.channels, image.height, image.width]
     : [1, image.height, image.width, image.channels];
   const { values, mask } = asked(settings, labels);
   const encoded = await run(folder, "encoder", { image: floats(readPicture(picture, image), shape) });
-  const probabilities = encoded.probabilities.data;
-  const most = encoded.probabilities.dims[2];
   const edited = await run(folder, "set_labels", {
     latents: encoded.loc,
-    labels: new ort.Tensor("int32", values, [1, labels.length]),
+    labels: new ort.Tensor(values instanceof Float32Array ? "float32" : "int32", values, [1, labels.length]),
     mask: new ort.Tensor("bool", mask, [1, labels.length]),
   });
   const ours = transport(Array.from(encoded.loc.data), values, mask, about);
@@ -128,11 +160,7 @@ async function main(folder, picture, result, ...settings) {
   if (apart > 1e-5) throw new Error(`transport and set_labels.onnx are ${apart} apart`);
   const decoded = await run(folder, "decoder", { latents: edited.edited_latents });
   writePicture(result, decoded.image.data, image);
-  console.log(JSON.stringify({
-    loc: Array.from(encoded.loc.data),
-    probabilities: Object.fromEntries(labels.map((label, i) =>
-      [label.name, Array.from(probabilities.slice(i * most, i * most + label.values.length))])),
-  }));
+  console.log(JSON.stringify({ loc: Array.from(encoded.loc.data), ...predictions(encoded, labels) }));
 }
 
 try {

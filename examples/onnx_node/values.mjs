@@ -1,10 +1,19 @@
-// Which value of a label a text means, as `value_of` of tf_ccvae/labels.py says.
+// Which value of a label a text means, as `Label.meant` of tf_ccvae/labels.py says.
 
 const WORDS = { off: 0, no: 0, false: 0, 0: 0, on: 1, yes: 1, true: 1, 1: 1 };
 const NUMBER = /^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$/;
 
 // What the user can mend, as one line.
 export class Mistake extends Error {}
+
+// The value of a label of ccvae.json: an index, or the number in the units of a number label.
+export function meaning(text, label) {
+  if (label.kind !== "number") return indexOfValue(text, label);
+  const number = NUMBER.test(text.trim()) ? Number(text) : NaN;
+  if (Number.isFinite(number)) return number;
+  const { low, high } = label.scale;
+  throw new Mistake(`${label.name}=${text}: is not a number; training values were ${low} to ${high}`);
+}
 
 // The index of a value of a label of ccvae.json: its name exactly, else the only name that is equal without regard to
 // case, else for a binary label one of WORDS. For another label digits are an index, if no name is a number.
@@ -30,7 +39,7 @@ function parted(setting, labels) {
   }
   const has = ([index, text]) => {
     try {
-      indexOfValue(text, labels[index]);
+      meaning(text, labels[index]);
       return true;
     } catch {
       return false;
@@ -39,15 +48,15 @@ function parted(setting, labels) {
   return known.find(has) ?? known[0] ?? [-1, ""];
 }
 
-// Values of all labels, and which of them are asked for, from ["Smiling=on"].
+// Values of all labels, and which of them are asked for, from ["Smiling=on"]; floats if a label is a number.
 export function asked(settings, labels) {
-  const values = new Int32Array(labels.length);
+  const values = new (labels.some((x) => x.kind === "number") ? Float32Array : Int32Array)(labels.length);
   const mask = new Uint8Array(labels.length);
   for (const setting of settings) {
     const [index, text] = parted(setting, labels);
     if (index < 0) throw new Mistake(`${setting}: write LABEL=VALUE with a label of ${labels.map((x) => x.name).join(", ")}`);
     if (mask[index]) throw new Mistake(`${setting}: ${labels[index].name} is given twice`);
-    values[index] = indexOfValue(text, labels[index]);
+    values[index] = meaning(text, labels[index]);
     mask[index] = 1;
   }
   return { values, mask };

@@ -1,11 +1,12 @@
 /* Runs every signature of an exported CCVAE without Python, with the library that TensorFlow Serving uses too.
  *
- *     ccvae DIR/saved_model/1 OUT FIRST.ppm SECOND.ppm PICTURE.png
+ *     ccvae DIR/saved_model/1 OUT FIRST.ppm SECOND.ppm PICTURE.png [VALUE]
  *
  * FIRST and SECOND are pictures of the model's size, binary PPM (or PGM for grey models); they make a batch of two.
  * PICTURE is a PNG or JPEG file of any size, for `classify_bytes`. Every output goes to OUT/SIGNATURE.OUTPUT as the
- * plain numbers of the tensor; strings are printed. The first label is turned on by `set_labels` and `generate`, and
- * carried from one picture to the other by `swap`. For exports of layout nhwc.
+ * plain numbers of the tensor; strings are printed. The first label is set to VALUE by `set_labels` and `generate`: to
+ * an index, or to a number in its own units, such as 60.5, if it is a number label; without VALUE to 1, which turns a
+ * binary label on. `swap` carries it from one picture to the other. For exports of layout nhwc.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -36,7 +37,8 @@ typedef struct {
 
 typedef struct {
     Bytes pictures[BATCH], file;
-} Pictures;
+    double value;
+} Inputs;
 
 static void fail(const char *what, const char *why) {
     fprintf(stderr, "error: %s: %s\n", what, why);
@@ -206,8 +208,8 @@ static TF_Tensor *files_tensor(Bytes file) {
     return TF_NewTensor(TF_STRING, shape, 1, texts, sizeof texts, free_nothing, NULL);
 }
 
-static TF_Tensor *input_tensor(const Tensor *input, const Pictures *pictures) {
-    if (input->type == TF_STRING) return files_tensor(pictures->file);
+static TF_Tensor *input_tensor(const Tensor *input, const Inputs *from) {
+    if (input->type == TF_STRING) return files_tensor(from->file);
     size_t row = 1;
     for (int i = 1; i < input->rank; i++) row *= (size_t)input->shape[i];
     TF_Tensor *tensor = TF_AllocateTensor(input->type, input->shape, input->rank, BATCH * row * TF_DataTypeSize(input->type));
@@ -217,13 +219,17 @@ static TF_Tensor *input_tensor(const Tensor *input, const Pictures *pictures) {
         for (size_t j = 0; j < row; j++) {
             size_t at = i * row + j;
             if (!strcmp(input->key, "image") || !strcmp(input->key, "donor_image")) {
-                Bytes pixels = pictures->pictures[other];
+                Bytes pixels = from->pictures[other];
                 if ((size_t)(pixels.end - pixels.at) != row) fail(input->key, "the pictures have another size");
                 ((float *)data)[at] = pixels.at[j] / 255.0f;
             } else if (!strcmp(input->key, "latents")) {
                 ((float *)data)[at] = 0.1f * (float)(i + 1);
             } else if (!strcmp(input->key, "labels")) {
-                ((int32_t *)data)[at] = 1;
+                double value = j == 0 ? from->value : 1;
+                if (input->type == TF_FLOAT)
+                    ((float *)data)[at] = (float)value;
+                else
+                    ((int32_t *)data)[at] = (int32_t)value;
             } else if (!strcmp(input->key, "mask")) {
                 ((uint8_t *)data)[at] = j == 0;
             } else if (!strcmp(input->key, "seed")) {
@@ -244,14 +250,14 @@ static TF_Output operation(TF_Graph *graph, const Tensor *tensor) {
     return output;
 }
 
-static void run(TF_Session *session, TF_Graph *graph, const Signature *signature, const Pictures *pictures,
+static void run(TF_Session *session, TF_Graph *graph, const Signature *signature, const Inputs *from,
                 const char *folder) {
     TF_Output inputs[MOST], outputs[MOST];
     TF_Tensor *given[MOST], *results[MOST] = {0};
     TF_Status *status = TF_NewStatus();
     for (int i = 0; i < signature->input_count; i++) {
         inputs[i] = operation(graph, &signature->inputs[i]);
-        given[i] = input_tensor(&signature->inputs[i], pictures);
+        given[i] = input_tensor(&signature->inputs[i], from);
     }
     for (int i = 0; i < signature->output_count; i++) outputs[i] = operation(graph, &signature->outputs[i]);
     TF_SessionRun(session, NULL, inputs, given, signature->input_count, outputs, results, signature->output_count, NULL,
@@ -266,8 +272,11 @@ static void run(TF_Session *session, TF_Graph *graph, const Signature *signature
 }
 
 int main(int count, char **arguments) {
-    if (count != 6) fail("usage", "ccvae DIR/saved_model/1 OUT FIRST.ppm SECOND.ppm PICTURE.png");
-    Pictures pictures = {{read_picture(arguments[3]), read_picture(arguments[4])}, read_file(arguments[5])};
+    if (count != 6 && count != 7) fail("usage", "ccvae DIR/saved_model/1 OUT FIRST.ppm SECOND.ppm PICTURE.png [VALUE]");
+    Inputs inputs = {{read_picture(arguments[3]), read_picture(arguments[4])}, read_file(arguments[5]), 1};
+    char *rest = "";
+    if (count == 7) inputs.value = strtod(arguments[6], &rest);
+    if (count == 7 && (rest == arguments[6] || *rest)) fail(arguments[6], "not a number");
     TF_Status *status = TF_NewStatus();
     TF_Graph *graph = TF_NewGraph();
     TF_SessionOptions *options = TF_NewSessionOptions();
@@ -277,7 +286,7 @@ int main(int count, char **arguments) {
     check(status, arguments[1]);
     static Signature signatures[MOST];
     int found = read_signatures(meta, signatures);
-    for (int i = 0; i < found; i++) run(session, graph, &signatures[i], &pictures, arguments[2]);
+    for (int i = 0; i < found; i++) run(session, graph, &signatures[i], &inputs, arguments[2]);
     TF_CloseSession(session, status);
     TF_DeleteSession(session, status);
     TF_DeleteBuffer(meta);

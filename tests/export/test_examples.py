@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from export.uses import Uses, as_float32
-from serving.values import setting_of, value_of
+from serving.description import meaning
+from serving.values import setting_of
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -104,6 +105,7 @@ LABELS = [
     {"name": "hair", "kind": "categorical", "values": ["Red", "red", "Ärmel", "grey"]},
     {"name": "dose", "kind": "categorical", "values": ["1e0", "2e0", "Straße"]},
     {"name": "found", "kind": "categorical", "values": ["nan", "inf", "one"]},
+    {"name": "years", "kind": "number", "scale": {"low": 20.0, "high": 70.0}},
 ]
 TEXTS = [
     "0",
@@ -123,6 +125,10 @@ TEXTS = [
     "GREY",
     "ärmel",
     "1.0",
+    " 60.5 ",
+    "-2e1",
+    "1e999",
+    "6,5",
     "NaN",
     "STRASSE",
 ]
@@ -130,7 +136,7 @@ TEXTS = [
 
 def value_by_rule(text, label):
     try:
-        return value_of(text, label["values"], label["kind"] == "binary")
+        return meaning(text, label)
     except ValueError:
         return None
 
@@ -194,9 +200,9 @@ def test_node_example_tells_names_that_hold_equals_signs_apart():
 @pytest.mark.system
 def test_node_example_takes_values_by_the_rule_of_the_client():
     code = """
-        const { indexOfValue } = await import(process.argv[1]);
+        const { meaning } = await import(process.argv[1]);
         const [labels, texts] = JSON.parse(process.argv[2]);
-        const value = (text, label) => { try { return indexOfValue(text, label); } catch { return null; } };
+        const value = (text, label) => { try { return meaning(text, label); } catch { return null; } };
         console.log(JSON.stringify(labels.map((label) => texts.map((text) => value(text, label)))));
     """
     module = os.path.join(ROOT, "examples", "onnx_node", "values.mjs")

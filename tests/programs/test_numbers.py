@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export import __main__ as export
 from tests import numbers_made_up
 from tests.made_up import made_once
 from tf_ccvae import evaluate, fit, intervene, interventions
@@ -162,13 +161,10 @@ def test_tuning_looks_for_a_small_error_and_a_large_r2():
     assert less_is_better("validation_absolute_error_age") and not less_is_better("validation_r2_age")
 
 
-def test_what_knows_no_numbers_refuses_them_by_name(ages_run, ages_folder, tmp_path, capsys):
-    said = refused(export.main, [str(ages_run), "--to", str(tmp_path / "out")], capsys)
-    assert "an export knows no labels that are numbers, and 'age' is one" in said and not (tmp_path / "out").exists()
+def test_what_knows_no_numbers_refuses_them_by_name(ages_folder, tmp_path, capsys):
     for name in ("m2", "diva", "vae_classifier"):
         said = refused(fit.main, [*ages_folder, "--model.name", name, "--run-dir", str(tmp_path / name)], capsys)
         assert f"model.name {name} knows no labels that are numbers, and 'age' is one; set it to ccvae" in said
     said = refused(fit.main, [*ages_folder, "--objective.estimator", "pyro", "--run-dir", str(tmp_path / "x")], capsys)
     assert "objective.estimator pyro knows no labels that are numbers" in said
-    said = refused(fit.main, [*ages_folder, "--export.formats", "[onnx]", "--run-dir", str(tmp_path / "x")], capsys)
-    assert "export.formats knows no labels that are numbers" in said and not (tmp_path / "x").exists()
+    assert not (tmp_path / "x").exists()

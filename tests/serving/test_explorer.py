@@ -82,9 +82,29 @@ def expectation(folder, model, place):
         "file": str(place / "own.png"),
         "small": read_image(place / "own.png", size, channels) / 255,
     }
+    if model.labels.numbers:
+        content["number"] = number_expectation(folder, model, latents[:1])
     arrays = {key: x.ravel().tolist() if isinstance(x, np.ndarray) else x for key, x in content.items()}
     (place / "expected.json").write_text(json.dumps(arrays))
     return str(place / "expected.json")
+
+
+def number_expectation(folder, model, latents):
+    """What Python computes when the first number label is set to 60.5."""
+    from tf_ccvae import interventions
+
+    index, value = model.labels.numbers[0], 60.5
+    asked = np.arange(len(model.labels)) == index
+    edited = interventions.set_values(model, latents, np.where(asked, value, 0), asked)
+    with np.load(folder / "reference.npz") as stored:
+        first = stored["output/encoder/numbers"][0, 0]
+    return {
+        "label": index,
+        "value": value,
+        "first": first.tolist(),
+        "read": float(np.asarray(model.values_of(edited))[0, index]),
+        "edited": interventions.decode(model, edited).ravel().tolist(),
+    }
 
 
 @pytest.fixture
@@ -141,8 +161,8 @@ def test_page_on_the_export_of_the_default_run(page, explored, tmp_path):
 
 
 @pytest.mark.system
-def test_page_on_colour_channels_first_classes_and_several_latents(page, numbers, explored, tiny_run, tmp_path):
-    model = numbers.made_up_model(size=32, channels=3, widths=(4, 4, 4))
+def test_page_on_colour_channels_first_classes_numbers_and_several_latents(page, numbers, explored, tiny_run, tmp_path):
+    model = numbers.made_up_model(size=32, channels=3, widths=(4, 4, 4), labels=numbers.WITH_NUMBER)
     shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "figures"))
     model.save(tmp_path / "run" / "model.keras")
     images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), np.uint8)

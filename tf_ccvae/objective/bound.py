@@ -133,10 +133,12 @@ def log_label_marginals(
     """
     if model.numbers is not None:
         columns = Columns.of(model.labels)
+        loc, _ = parts(posterior)
+        never = tf.fill([tf.shape(loc)[0], len(columns.numbers), model.labels.values], tf.constant(NEVER, loc.dtype))
+        if not len(columns.plain):
+            return never
         draws = None if draws is None else tf.gather(draws, columns.plain_latents, axis=2)
         plain = log_label_marginals(_of(posterior, columns.plain_latents), model.plain, nodes, draws)
-        shape = [tf.shape(plain)[0], len(columns.numbers), model.labels.values]
-        never = tf.fill(shape, tf.constant(NEVER, plain.dtype))
         return tf.gather(tf.concat([plain, never], axis=1), columns.together, axis=1)
     marginals = tilted_expectations(project(posterior, model), model.labels, nodes).log_marginal
     for index in sampled_labels(model.labels):

@@ -29,9 +29,10 @@ def values_of(latents: TensorLike, model: LabelModel) -> tf.Tensor:
         read = numbers.read_values(tf.gather(latents, columns.number_latents, axis=1), model.numbers)
         both = [tf.cast(plain, latents.dtype), numbers.in_units(read, model.numbers.labels)]
         return tf.gather(tf.concat(both, axis=1), columns.together, axis=1)
-    return tf.argmax(
-        masked(label_logits(tf.convert_to_tensor(latents), model), model.labels), axis=-1, output_type=tf.int32
-    )
+    latents = tf.convert_to_tensor(latents)
+    if not len(model.labels):
+        return tf.cast(latents[:, :0], tf.int32)
+    return tf.argmax(masked(label_logits(latents, model), model.labels), axis=-1, output_type=tf.int32)
 
 
 def values_table(latents: TensorLike, model: LabelModel) -> tf.Tensor:
@@ -133,6 +134,8 @@ def set_values(
     if model.numbers is not None:
         return _set_mixed(latents, values, mask, model, model.numbers, incompatible, mode, noise)
     labels = model.labels
+    if not len(labels):
+        return latents
     current = values_of(latents, model)
     new = settle(current, values, mask, labels, model.log_label_prior, incompatible)
     loc, scale = prior_of(new, model)
@@ -217,7 +220,7 @@ def swap(
     return tf.concat([part, latents[:, labels.characteristic :]], axis=1)
 
 
-def draw(values: TensorLike, model: LabelModel, noise: Noise) -> tf.Tensor:
+def draw(values: TensorLike, model: LabelModel, noise: Noise, of_numbers: TensorLike | None = None) -> tf.Tensor:
     """z ~ p(z | y): characteristic latents from p(z_i | y_i), style latents from N(0, I).
 
     A label that is `MISSING`, or NaN beside number labels, is summed out: z_i ~ sum_v p(v) p(z_i | v).
@@ -226,12 +229,17 @@ def draw(values: TensorLike, model: LabelModel, noise: Noise) -> tf.Tensor:
       values: integer (n, L), or float with number labels, in their units.
       model: the labels' distributions.
       noise: `normal` (n, D) and `uniform` (n, L), the latter for missing labels.
+      of_numbers: standard normal (n, L), the standardised values of missing number labels, in place of those that
+        `noise.uniform` gives by the inverse of the normal distribution function, which other graph formats lack.
 
     Returns:
       float32 (n, D).
     """
     if model.numbers is not None:
-        return _draw_mixed(tf.cast(values, noise.normal.dtype), model, model.numbers, noise)
+        of_numbers = tf.math.ndtri(noise.uniform) if of_numbers is None else of_numbers
+        return _draw_mixed(tf.cast(values, noise.normal.dtype), model, model.numbers, noise, of_numbers)
+    if not len(model.labels):
+        return noise.normal
     values = tf.cast(values, tf.int32)
     drawn = values_from_prior(noise.uniform, model.labels, model.log_label_prior)
     loc, scale = prior_of(tf.where(values == MISSING, drawn, values), model)
@@ -239,7 +247,9 @@ def draw(values: TensorLike, model: LabelModel, noise: Noise) -> tf.Tensor:
     return tf.concat([loc + scale * noise.normal[:, :split], noise.normal[:, split:]], axis=1)
 
 
-def _draw_mixed(values: tf.Tensor, model: LabelModel, of: numbers.NumberModel, noise: Noise) -> tf.Tensor:
+def _draw_mixed(
+    values: tf.Tensor, model: LabelModel, of: numbers.NumberModel, noise: Noise, of_numbers: TensorLike
+) -> tf.Tensor:
     """`draw` where there are number labels."""
     columns = Columns.of(model.labels)
     part = noise._replace(
@@ -247,10 +257,10 @@ def _draw_mixed(values: tf.Tensor, model: LabelModel, of: numbers.NumberModel, n
         uniform=tf.gather(noise.uniform, columns.plain, axis=1),
     )
     plain = draw(listed_values(tf.gather(values, columns.plain, axis=1)), model.plain, part)
-    wanted, uniform = (tf.gather(x, columns.numbers, axis=1) for x in (values, noise.uniform))
+    wanted, drawn = (tf.gather(x, columns.numbers, axis=1) for x in (values, of_numbers))
     unknown = tf.math.is_nan(wanted)
     y = numbers.standardised(tf.where(unknown, tf.zeros_like(wanted), wanted), of.labels)
-    loc, scale = numbers.prior_of(tf.where(unknown, tf.math.ndtri(uniform), y), of)
+    loc, scale = numbers.prior_of(tf.where(unknown, drawn, y), of)
     own = loc + scale * tf.gather(noise.normal, columns.number_latents, axis=1)
     both = tf.gather(tf.concat([plain, own], axis=1), columns.latents_together, axis=1)
     return tf.concat([both, noise.normal[:, model.labels.characteristic :]], axis=1)

@@ -85,13 +85,12 @@ def check_labels(config: Config, labels: Labels) -> None:
     """Checks that everything that the settings ask for can treat the kinds of the labels.
 
     Raises:
-      NumbersRefused: one is a number label, and model, estimator or export knows none.
+      NumbersRefused: one is a number label, and model or estimator knows none.
     """
     leave = "or leave the label out by data.label_names"
     refusing = {
         f"model.name {config.model.name}": (config.model.name != "ccvae", "set it to ccvae"),
         f"objective.estimator {config.objective.estimator}": (config.objective.estimator != "exact", "set it to exact"),
-        "export.formats": (bool(config.export.formats), "set it to []"),
     }
     for what, (refuses, remedy) in refusing.items():
         if refuses:

@@ -21,8 +21,18 @@ export interface Expected {
   readonly edited: readonly number[]; // the first label flipped
   readonly flipped: number; // to which value
   readonly swapped: readonly number[]; // the first label from the second face
+  readonly number?: ExpectedNumber; // if there is a label that is a number
   readonly file: string; // a picture, much larger
   readonly small: readonly number[]; // the same picture as data.folder reads it
+}
+
+/** What Python computes for the first label that is a number. */
+export interface ExpectedNumber {
+  readonly label: number;
+  readonly value: number; // that it is set to
+  readonly first: readonly [number, number]; // mean and deviation of q(y | x) of the face
+  readonly read: number; // of the face in which it is set
+  readonly edited: readonly number[];
 }
 
 export const expected = JSON.parse(readFileSync(process.env["EXPLORER_EXPECTED"] ?? "", "utf8")) as Expected;

@@ -68,6 +68,47 @@ test("a label that is set is read back as probability, and the picture is Python
     expect(await page.textContent("#status")).toContain(expected.labels[0]);
   }));
 
+if (expected.number) {
+  const { label, value, first, read, edited } = expected.number;
+
+  test("a number is set by its slider in its own units, as by Python, and axe finds nothing wrong with it", () =>
+    fresh(async (page) => {
+      const firstNumbers = ((await page.textContent(".original-number")) ?? "").match(/[\d.]+/g)?.map(Number) ?? [];
+      const [mean, , low, high] = firstNumbers as [number, number, number, number];
+      const reach = 1.645 * first[1];
+      expect(largestError([mean, low, high], [first[0], first[0] - reach, first[0] + reach])).toBeLessThan(0.06);
+      const slider = page.locator(`input[type=range][data-set='${label}']`);
+      const drag = (to: number): Promise<void> =>
+        slider.evaluate((input: HTMLInputElement, x) => {
+          input.value = String(x);
+          input.dispatchEvent(new Event("input"));
+        }, to);
+      await drag(25); // on the way, which makes no difference
+      await drag(value);
+      await slider.dispatchEvent("change");
+      expect(largestError(await shownPicture(page), edited)).toBeLessThan(LIMIT);
+      expect(await slider.inputValue()).toBe(String(value));
+      expect(parseFloat((await page.textContent(`[data-predicted='${label}']`)) ?? "")).toBeCloseTo(read, 1);
+      expect(await page.textContent("#status")).toContain(`${expected.labels[label]}: ${value}`);
+      await screenshot(page, "number");
+      await page.getByRole("button", { name: "Undo" }).click();
+      expect(largestError(await shownPicture(page), expected.reconstruction)).toBeLessThan(LIMIT);
+      await page.getByRole("tab", { name: "Generate" }).click();
+      await page.locator(`input[data-ask='${label}']`).fill("60.5");
+      await page.locator(`input[data-ask='${label}']`).press("Enter");
+      await page.waitForFunction((i) => (globalThis as any).explorer.store.state.asked[i] === 60.5, label);
+      await page.getByRole("tab", { name: "Traverse" }).click();
+      await page.waitForFunction(() => document.querySelector<HTMLCanvasElement>("[data-picture=traversed]")?.width !== 300);
+      expect(await page.locator("p.axis").allTextContents()).toContain(`Across: ${expected.labels[label]} from 20 to 70.`);
+      for (const tab of ["Characteristics", "Generate", "Traverse"]) {
+        await page.getByRole("tab", { name: tab }).click();
+        await page.evaluate(axe.source);
+        const found = await page.evaluate(() => (globalThis as any).axe.run());
+        expect(found.violations.map((x: any) => `${tab}: ${x.id}: ${x.nodes[0].html}`)).toEqual([]);
+      }
+    }, "#face=0&first=0"));
+}
+
 test("the page opens on the face and the label, of all in the gallery, whose switch changes the picture most", () =>
   fresh(async (page) => {
     const before = await shownPicture(page);
@@ -245,7 +286,7 @@ test.each([
   ));
 
 test.each<[string, string, (body: string) => string]>([
-  ["another schema version", "schema version 2, and this page reads 1", (x) => x.replace('"format": 1', '"format": 2')],
+  ["another schema version", "schema version 3, and this page reads 1 and 2", (x) => x.replace(/"format": [12]/, '"format": 3')],
   ["a damaged sidecar", "it is no JSON", (x) => x.slice(0, 50)],
   ["a sidecar without labels", "labels should be a list", (x) => x.replace('"labels"', '"lables"')],
 ])("%s is told in words", async (_, message, damage) => {

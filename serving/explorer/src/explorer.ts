@@ -1,7 +1,7 @@
 // Ties the model to what is shown: faces chosen, latents changed, pictures decoded as fast as they change.
 
 import type { Loaded } from "./loading";
-import { at, type Latents } from "./mathematics";
+import { at, type Latents, priorAt } from "./mathematics";
 import { facesTried, mostVisible, type Opening, saidByExport } from "./opening";
 import { readPicture } from "./picture";
 import type { Pixels } from "./pixels";
@@ -106,8 +106,8 @@ export class Explorer {
   }
 
   private async encode(picture: Pixels, title: string, gallery: number | null): Promise<Subject> {
-    const { latents, probabilities } = await this.loaded.networks.encode(picture);
-    return { title, gallery, picture, latents, probabilities };
+    const { latents, probabilities, numbers } = await this.loaded.networks.encode(picture);
+    return { title, gallery, picture, latents, probabilities, numbers };
   }
 
   // Pictures ----------------------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ export class Explorer {
 }
 
 function made(title: string, latents: Latents): Subject {
-  return { title, gallery: null, picture: null, latents, probabilities: null };
+  return { title, gallery: null, picture: null, latents, probabilities: null, numbers: null };
 }
 
 /** Where a page without a gallery starts: all latents in the middle. */
@@ -182,7 +182,11 @@ function averageFace(model: Sidecar): Subject {
   const latents = new Array<number>(model.latents).fill(0);
   for (const label of model.labels) {
     for (let i = label.first; i < label.end; i++) {
-      latents[i] = label.loc.reduce((sum, row, value) => sum + at(row, i - label.first) * at(label.frequency, value), 0);
+      const place = i - label.first;
+      latents[i] =
+        label.kind === "number"
+          ? priorAt(label, label.mean, place).loc
+          : label.frequency.reduce((sum, p, value) => sum + p * priorAt(label, value, place).loc, 0);
     }
   }
   return made("average face", latents);

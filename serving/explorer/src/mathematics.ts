@@ -1,15 +1,23 @@
 // What can be done with characteristic latents, as pure functions; the same as tf_ccvae/characteristics.py and
-// tf_ccvae/interventions.py, for one face at a time. A label that is not asked for has the value null.
+// tf_ccvae/interventions.py, for one face at a time. A label that is not asked for has the value null. The value of a
+// number label is a number in its own units.
 
-import type { Label, Sidecar } from "./sidecar";
+import { type Label, type ListedLabel, type NumberLabel, type Sidecar, valuesIn } from "./sidecar";
 
 export type Latents = readonly number[];
 export type Asked = readonly (number | null)[];
 
 const NEVER = -1e9;
+const WITHIN = 1.6448536269514722; // standard deviations to either side of a normal's mean hold 90 % of it
+
+/** A normal distribution of a number label, in its units. */
+export interface Prediction {
+  readonly mean: number;
+  readonly deviation: number;
+}
 
 /** Probabilities q(y = v | z) of a label's values, given the latents of that label. */
-export function labelProbabilities(label: Label, latents: Latents): number[] {
+export function labelProbabilities(label: ListedLabel, latents: Latents): number[] {
   const logits = labelLogits(label, latents);
   const largest = Math.max(...logits);
   const powers = logits.map((x) => Math.exp(x - largest));
@@ -17,15 +25,35 @@ export function labelProbabilities(label: Label, latents: Latents): number[] {
   return powers.map((x) => x / sum);
 }
 
-function labelLogits(label: Label, latents: Latents): number[] {
+function labelLogits(label: ListedLabel, latents: Latents): number[] {
   return label.kernel.map((row, value) =>
     row.reduce((sum, slope, i) => sum + slope * at(latents, label.first + i), at(label.bias, value)),
   );
 }
 
-/** The most probable value of each label. */
+/** q(y | z) of a number label. */
+export function predictedNumber(label: NumberLabel, latents: Latents): Prediction {
+  const t = label.kernel.reduce((sum, slope, i) => sum + slope * at(latents, label.first + i), label.bias);
+  return { mean: label.mean + label.deviation * t, deviation: label.deviation * label.spread };
+}
+
+/** The interval that holds 90 % of a prediction. */
+export function interval({ mean, deviation }: Prediction): readonly [number, number] {
+  return [mean - WITHIN * deviation, mean + WITHIN * deviation];
+}
+
+/** A latent's distribution p(z | y) at a value of its label: loc and scale of the i-th latent. */
+export function priorAt(label: Label, value: number, i: number): { readonly loc: number; readonly scale: number } {
+  if (label.kind !== "number") return { loc: entry(label.loc, value, i), scale: entry(label.scale, value, i) };
+  const t = (value - label.mean) / label.deviation;
+  return { loc: at(label.slope, i) * t + at(label.intercept, i), scale: at(label.scale, i) };
+}
+
+/** The most probable value of each label, of a number label the mean of q(y | z). */
 export function valuesOf(model: Sidecar, latents: Latents): number[] {
-  return model.labels.map((label) => largestAt(labelLogits(label, latents)));
+  return model.labels.map((label) =>
+    label.kind === "number" ? predictedNumber(label, latents).mean : largestAt(labelLogits(label, latents)),
+  );
 }
 
 /**
@@ -38,6 +66,7 @@ export function settle(model: Sidecar, current: readonly number[], asked: Asked)
     if (wanted !== null) return wanted;
     const free = freeValues(model, index, asked);
     const before = at(current, index);
+    if (label.kind === "number") return before;
     if (free[before] || !free.some(Boolean)) return before;
     return largestAt(label.frequency.map((p, value) => Math.max(Math.log(p), NEVER / 2) + (free[value] ? 0 : NEVER)));
   });
@@ -45,7 +74,7 @@ export function settle(model: Sidecar, current: readonly number[], asked: Asked)
 
 /** For each value of a label, whether none of the asked values excludes it. */
 function freeValues(model: Sidecar, index: number, asked: Asked): boolean[] {
-  const free = at(model.labels, index).values.map(() => true);
+  const free = valuesIn(at(model.labels, index)).map(() => true);
   for (const [label, value, other, otherValue] of model.incompatible) {
     if (other === index && asked[label] === value) free[otherValue] = false;
   }
@@ -54,7 +83,8 @@ function freeValues(model: Sidecar, index: number, asked: Asked): boolean[] {
 
 /**
  * Latents with labels set, by transport: z moves from p(z | current value) to p(z | new value) and keeps its quantile
- * in every latent. Where a label has its new value already nothing moves.
+ * in every latent. Where a label has its new value already nothing moves. A number label moves along the line of the
+ * means of p(z | y), until the new value is read.
  */
 export function setValues(model: Sidecar, latents: Latents, asked: Asked): number[] {
   const current = valuesOf(model, latents);
@@ -63,12 +93,22 @@ export function setValues(model: Sidecar, latents: Latents, asked: Asked): numbe
   model.labels.forEach((label, index) => {
     const [before, after] = [at(current, index), at(values, index)];
     if (before === after) return;
+    if (label.kind === "number") {
+      moved.splice(label.first, label.end - label.first, ...movedTo(label, latents, after));
+      return;
+    }
     for (let i = 0; i < label.end - label.first; i++) {
-      const quantile = (at(latents, label.first + i) - entry(label.loc, before, i)) / entry(label.scale, before, i);
-      moved[label.first + i] = entry(label.loc, after, i) + entry(label.scale, after, i) * quantile;
+      const [from, to] = [priorAt(label, before, i), priorAt(label, after, i)];
+      moved[label.first + i] = to.loc + (to.scale * (at(latents, label.first + i) - from.loc)) / from.scale;
     }
   });
   return moved;
+}
+
+/** The latents of a number label that is set to a value. */
+function movedTo(label: NumberLabel, latents: Latents, value: number): number[] {
+  const step = (value - predictedNumber(label, latents).mean) / label.deviation;
+  return label.transport.map((slope, i) => at(latents, label.first + i) + slope * step);
 }
 
 /** Latents with the donor's characteristics of some labels; values that these exclude are transported away. */
@@ -89,16 +129,24 @@ export function swap(model: Sidecar, latents: Latents, donor: Latents, labels: r
 /**
  * Values of all labels: the asked ones as given, the others drawn one after the other from p(y), without values that
  * those chosen so far exclude. Rare values are drawn first: whether there is a hat before what the hat would hide.
+ * Numbers come last, from the normal that fits the training values, inside their range.
  *
  * @param uniform draws from [0, 1).
  */
 export function chooseValues(model: Sidecar, asked: Asked, uniform: () => number): number[] {
   const chosen: (number | null)[] = model.labels.map((_, index) => asked[index] ?? null);
   const open = chosen.flatMap((value, index) => (value === null ? [index] : []));
-  const highest = (index: number): number => Math.max(...at(model.labels, index).frequency);
-  open.sort((a, b) => highest(a) - highest(b));
+  const highest = (label: Label): number => (label.kind === "number" ? 2 : Math.max(...label.frequency));
+  open.sort((a, b) => highest(at(model.labels, a)) - highest(at(model.labels, b)));
   for (const index of open) {
-    const { frequency } = at(model.labels, index);
+    const label = at(model.labels, index);
+    if (label.kind === "number") {
+      const [radius, angle] = [Math.sqrt(-2 * Math.log(1 - uniform())), 2 * Math.PI * uniform()];
+      const drawn = label.mean + label.deviation * radius * Math.cos(angle);
+      chosen[index] = Math.min(Math.max(drawn, label.low), label.high);
+      continue;
+    }
+    const { frequency } = label;
     const free = freeValues(model, index, chosen);
     const allowed = frequency.map((p, value) => (free[value] ? p : 0));
     chosen[index] = drawn(allowed.some((p) => p > 0) ? allowed : frequency, uniform());
@@ -124,10 +172,17 @@ export function draw(model: Sidecar, values: readonly number[], normal: Latents)
     const value = at(values, index);
     for (let i = 0; i < label.end - label.first; i++) {
       const noise = at(normal, label.first + i);
-      latents[label.first + i] = entry(label.loc, value, i) + entry(label.scale, value, i) * noise;
+      const { loc, scale } = priorAt(label, value, i);
+      latents[label.first + i] = loc + scale * noise;
     }
   });
   return latents;
+}
+
+/** Two values of a label far apart: the first and the last, or those that hold most of a number. */
+export function farApart(label: Label): readonly [number, number] {
+  if (label.kind !== "number") return [0, label.values.length - 1];
+  return [Math.max(label.low, label.mean - 2 * label.deviation), Math.min(label.high, label.mean + 2 * label.deviation)];
 }
 
 /** One axis of a traversal: a label that goes from one of its values to another. */
@@ -139,7 +194,8 @@ export interface Axis {
 
 /**
  * Latents of a grid, row by row: the first label's characteristic moves from row to row, the second's from column to
- * column, each in a straight line that reaches `deviations` prior standard deviations beyond the two means.
+ * column, each in a straight line that reaches `deviations` prior standard deviations beyond the two means. A number
+ * label goes from where it is set to the first value to where it is set to the last.
  */
 export function traverse(
   model: Sidecar,
@@ -149,8 +205,8 @@ export function traverse(
   steps: number,
   deviations = 1,
 ): number[][] {
-  const down = line(model, rows, steps, deviations);
-  const across = line(model, columns, steps, deviations);
+  const down = line(model, latents, rows, steps, deviations);
+  const across = line(model, latents, columns, steps, deviations);
   return down.flatMap((row) =>
     across.map((column) => {
       const face = [...latents];
@@ -162,13 +218,15 @@ export function traverse(
 }
 
 /** The label's own latents at each step. */
-function line(model: Sidecar, axis: Axis, steps: number, deviations: number): number[][] {
+function line(model: Sidecar, latents: Latents, axis: Axis, steps: number, deviations: number): number[][] {
   const label = at(model.labels, axis.label);
-  const ends = at(label.loc, axis.start).map((from, i) => {
-    const to = entry(label.loc, axis.end, i);
-    const sign = Math.sign(to - from) || 1;
-    const first = from - sign * deviations * entry(label.scale, axis.start, i);
-    return [first, to + sign * deviations * entry(label.scale, axis.end, i)] as const;
+  const ends = Array.from({ length: label.end - label.first }, (_, i) => {
+    if (label.kind === "number") {
+      return [at(movedTo(label, latents, axis.start), i), at(movedTo(label, latents, axis.end), i)] as const;
+    }
+    const [from, to] = [priorAt(label, axis.start, i), priorAt(label, axis.end, i)];
+    const sign = Math.sign(to.loc - from.loc) || 1;
+    return [from.loc - sign * deviations * from.scale, to.loc + sign * deviations * to.scale] as const;
   });
   return Array.from({ length: steps }, (_, step) =>
     ends.map(([first, last]) => first + ((last - first) * step) / (steps - 1)),

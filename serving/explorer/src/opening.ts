@@ -1,6 +1,6 @@
 // Where the page opens: on a face and a label whose switch changes the picture most.
 
-import { at, type Latents, setValues, valuesOf } from "./mathematics";
+import { at, farApart, type Latents, setValues, valuesOf } from "./mathematics";
 import type { Pixels } from "./pixels";
 import type { Sidecar } from "./sidecar";
 
@@ -51,13 +51,19 @@ export async function mostVisible(
   return best;
 }
 
-/** A label set to another value: the most frequent of those that it does not have. */
+/** A label set to another value: the most frequent of those that it does not have, or the farther end of a number. */
 function flipped(model: Sidecar, latents: Latents, index: number): number[] {
   const now = at(valuesOf(model, latents), index);
-  const { frequency } = at(model.labels, index);
+  const set = (value: number): number[] =>
+    setValues(model, latents, model.labels.map((_, i) => (i === index ? value : null)));
+  const label = at(model.labels, index);
+  if (label.kind === "number") {
+    const [low, high] = farApart(label);
+    return set(now - low > high - now ? low : high);
+  }
+  const { frequency } = label;
   const others = frequency.map((_, value) => value).filter((value) => value !== now);
-  const value = others.reduce((best, x) => (at(frequency, x) > at(frequency, best) ? x : best));
-  return setValues(model, latents, model.labels.map((_, i) => (i === index ? value : null)));
+  return set(others.reduce((best, x) => (at(frequency, x) > at(frequency, best) ? x : best)));
 }
 
 function distance(one: Pixels, other: Pixels): number {

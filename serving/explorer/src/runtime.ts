@@ -3,18 +3,22 @@
 import { env, InferenceSession, Tensor } from "onnxruntime-web/wasm";
 import WASM from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 
-import type { Latents } from "./mathematics";
+import type { Latents, Prediction } from "./mathematics";
 import { fromLayout, type Pixels, toLayout } from "./pixels";
-import { ExplorerError, type Sidecar } from "./sidecar";
+import { ExplorerError, type Sidecar, valuesIn } from "./sidecar";
 
 export { WASM };
 
 const BATCH = 16; // pictures that are decoded at once
 
-/** What the encoder says of a picture: latents at the posterior mean, and q(y = v | x) of each label and value. */
+/**
+ * What the encoder says of a picture: latents at the posterior mean, q(y = v | x) of each label and value, and of each
+ * label that is a number q(y | x); null for the others.
+ */
 export interface Encoded {
   readonly latents: number[];
   readonly probabilities: readonly (readonly number[])[];
+  readonly numbers: readonly (Prediction | null)[];
 }
 
 export interface Networks {
@@ -78,15 +82,25 @@ class WasmNetworks implements Networks {
     const { height, width, channels, layout } = this.model.image;
     const shape = layout === "nhwc" ? [1, height, width, channels] : [1, channels, height, width];
     const image = new Tensor("float32", toLayout(picture, layout), shape);
-    const { loc, probabilities } = await this.run(this.encoder, { image });
+    const { loc, probabilities, numbers: predicted } = await this.run(this.encoder, { image });
     const table = numbers(probabilities, "probabilities");
     const depth = this.model.labels.length && table.length / this.model.labels.length;
     return {
       latents: Array.from(numbers(loc, "loc")),
       probabilities: this.model.labels.map((label, i) =>
-        Array.from(table.subarray(i * depth, i * depth + label.values.length)),
+        Array.from(table.subarray(i * depth, i * depth + valuesIn(label).length)),
       ),
+      numbers: this.predictions(predicted),
     };
+  }
+
+  private predictions(output: InferenceSession.OnnxValueMapType[string] | undefined): (Prediction | null)[] {
+    let place = 0;
+    return this.model.labels.map((label) => {
+      if (label.kind !== "number") return null;
+      const [mean, deviation] = numbers(output, "numbers").subarray(place, (place += 2));
+      return { mean: mean ?? NaN, deviation: deviation ?? NaN };
+    });
   }
 
   async decode(latents: readonly Latents[]): Promise<Pixels[]> {

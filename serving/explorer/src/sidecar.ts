@@ -1,6 +1,6 @@
 // ccvae.json: what the page knows about a model. Read with suspicion, since anyone may have written it.
 
-export const FORMAT = 1; // of ccvae.json
+export const FORMATS: readonly unknown[] = [1, 2]; // of ccvae.json: without and with labels that are numbers
 const LARGEST_SIDE = 4096;
 const MOST_LATENTS = 65536;
 
@@ -16,18 +16,47 @@ export interface ImageShape {
   readonly layout: Layout;
 }
 
-/** One label: `first` to `end` (exclusive) are its latents; tables have a row per value and a column per latent. */
-export interface Label {
+interface AnyLabel {
   readonly name: string;
+  readonly first: number; // of its latents,
+  readonly end: number; // and one past the last
+}
+
+/** A label whose values can be listed; tables have a row per value and a column per latent. */
+export interface ListedLabel extends AnyLabel {
   readonly kind: "binary" | "categorical";
   readonly values: readonly string[];
-  readonly first: number;
-  readonly end: number;
   readonly frequency: readonly number[];
   readonly loc: readonly (readonly number[])[];
   readonly scale: readonly (readonly number[])[];
   readonly kernel: readonly (readonly number[])[];
   readonly bias: readonly number[];
+}
+
+/**
+ * A label that is a number. With t = (value - mean) / deviation, q(t | z) = N(kernel . z + bias, spread^2), and for each
+ * latent p(z | t) = N(slope t + intercept, scale^2); to set t to t + 1 each latent moves by `transport`.
+ */
+export interface NumberLabel extends AnyLabel {
+  readonly kind: "number";
+  readonly mean: number;
+  readonly deviation: number;
+  readonly low: number; // the smallest training value,
+  readonly high: number; // and the largest
+  readonly slope: readonly number[];
+  readonly intercept: readonly number[];
+  readonly scale: readonly number[];
+  readonly transport: readonly number[];
+  readonly kernel: readonly number[];
+  readonly bias: number;
+  readonly spread: number;
+}
+
+export type Label = ListedLabel | NumberLabel;
+
+/** The values of a label that can be listed; none for a number. */
+export function valuesIn(label: Label): readonly string[] {
+  return label.kind === "number" ? [] : label.values;
 }
 
 /** Two values that exclude each other: label, value, other label, other value. */
@@ -58,9 +87,9 @@ export interface Sidecar {
  */
 export function readSidecar(content: unknown): Sidecar {
   const root = object(content, "the file");
-  if (root["format"] !== FORMAT) {
+  if (!FORMATS.includes(root["format"])) {
     throw new ExplorerError(
-      `ccvae.json has schema version ${JSON.stringify(root["format"]) ?? "(none)"}, and this page reads ${FORMAT}: ` +
+      `ccvae.json has schema version ${JSON.stringify(root["format"]) ?? "(none)"}, and this page reads ${FORMATS.join(" and ")}: ` +
         "export the model again, or use the explorer of the tf_ccvae that exported it.",
     );
   }
@@ -103,12 +132,13 @@ function readImage(content: unknown): ImageShape {
 function readLabel(content: unknown, path: string): Label {
   const label = object(content, path);
   const { kind } = label;
-  if (kind !== "binary" && kind !== "categorical") throw wrong(`${path}.kind`, "binary or categorical");
-  const values = list(label["values"], `${path}.values`).map((x, i) => text(x, `${path}.values[${i}]`));
-  if (values.length < 2) throw wrong(`${path}.values`, "at least two");
   const latents = numbers(label["latents"], `${path}.latents`, 2);
   const first = whole(latents[0], `${path}.latents[0]`, 0, MOST_LATENTS);
   const end = whole(latents[1], `${path}.latents[1]`, first + 1, MOST_LATENTS);
+  if (kind === "number") return readNumber(label, path, first, end);
+  if (kind !== "binary" && kind !== "categorical") throw wrong(`${path}.kind`, "binary, categorical or number");
+  const values = list(label["values"], `${path}.values`).map((x, i) => text(x, `${path}.values[${i}]`));
+  if (values.length < 2) throw wrong(`${path}.values`, "at least two");
   const prior = object(label["prior"], `${path}.prior`);
   const classifier = object(label["classifier"], `${path}.classifier`);
   const scale = table(prior["scale"], `${path}.prior.scale`, values.length, end - first);
@@ -127,9 +157,42 @@ function readLabel(content: unknown, path: string): Label {
   };
 }
 
+function readNumber(label: Record<string, unknown>, path: string, first: number, end: number): NumberLabel {
+  const units = object(label["scale"], `${path}.scale`);
+  const prior = object(label["prior"], `${path}.prior`);
+  const classifier = object(label["classifier"], `${path}.classifier`);
+  const row = (from: Record<string, unknown>, of: string, name: string): readonly number[] =>
+    numbers(from[name], `${path}.${of}.${name}`, end - first);
+  const [mean, low, high] = ["mean", "low", "high"].map((x) => finite(units[x], `${path}.scale.${x}`)) as [number, number, number];
+  const scale = row(prior, "prior", "scale");
+  if (scale.some((x) => x <= 0)) throw wrong(`${path}.prior.scale`, "positive");
+  if (low > high) throw wrong(`${path}.scale.high`, "at least scale.low");
+  return {
+    name: text(label["name"], `${path}.name`),
+    kind: "number",
+    first,
+    end,
+    mean,
+    deviation: positive(units["deviation"], `${path}.scale.deviation`),
+    low,
+    high,
+    slope: row(prior, "prior", "slope"),
+    intercept: row(prior, "prior", "intercept"),
+    scale,
+    transport: numbers(label["transport"], `${path}.transport`, end - first),
+    kernel: row(classifier, "classifier", "slope"),
+    bias: finite(classifier["intercept"], `${path}.classifier.intercept`),
+    spread: positive(classifier["scale"], `${path}.classifier.scale`),
+  };
+}
+
 function readExclusion(content: unknown, labels: readonly Label[], path: string): Exclusion {
   const [label, value, other, otherValue] = numbers(content, path, 4) as [number, number, number, number];
-  if (labels[label]?.values[value] === undefined || labels[other]?.values[otherValue] === undefined) {
+  const has = (place: number, index: number): boolean => {
+    const found = labels[place];
+    return found !== undefined && valuesIn(found)[index] !== undefined;
+  };
+  if (!has(label, value) || !has(other, otherValue)) {
     throw wrong(path, "values that the labels have");
   }
   return [label, value, other, otherValue];
@@ -176,6 +239,17 @@ function whole(content: unknown, path: string, least: number, most: number): num
     throw wrong(path, `a whole number from ${least} to ${most}`);
   }
   return content as number;
+}
+
+function finite(content: unknown, path: string): number {
+  if (!Number.isFinite(content)) throw wrong(path, "a number");
+  return content as number;
+}
+
+function positive(content: unknown, path: string): number {
+  const number = finite(content, path);
+  if (number <= 0) throw wrong(path, "positive");
+  return number;
 }
 
 function numbers(content: unknown, path: string, length: number): readonly number[] {

@@ -1,8 +1,8 @@
 // What the page shows, as one immutable object; what was before it; and its form in the address.
 
-import type { Latents } from "./mathematics";
+import { farApart, type Latents, type Prediction } from "./mathematics";
 import type { Pixels } from "./pixels";
-import type { Sidecar } from "./sidecar";
+import { type Label, type Sidecar, valuesIn } from "./sidecar";
 
 export const VIEWS = ["edit", "swap", "generate", "traverse"] as const;
 export type View = (typeof VIEWS)[number];
@@ -14,6 +14,7 @@ export interface Subject {
   readonly picture: Pixels | null; // null if there are latents only
   readonly latents: Latents;
   readonly probabilities: readonly (readonly number[])[] | null; // q(y | x) of the picture
+  readonly numbers: readonly (Prediction | null)[] | null; // the same of labels that are numbers
 }
 
 export interface Span {
@@ -65,7 +66,9 @@ export function compatibleSpans(model: Sidecar, first: number): [Span, Span] {
 
 /** A label from its first value to its last. */
 export function span(model: Sidecar, label: number): Span {
-  return { label, start: 0, end: (model.labels[label]?.values.length ?? 2) - 1 };
+  const own = model.labels[label];
+  const [start, end] = own ? farApart(own) : [0, 1];
+  return { label, start, end };
 }
 
 // History -------------------------------------------------------------------------------------------------------------
@@ -169,13 +172,18 @@ export function toAddress(state: State): string {
     parts.push(["donor", String(state.donor)], ["carry", state.carried.join("_")]);
   }
   if (state.view === "generate") {
-    parts.push(["ask", state.asked.map((x) => x ?? "").join("_")], ["seed", String(state.seed)]);
+    parts.push(["ask", state.asked.map((x) => (x === null ? "" : plain(x))).join("_")], ["seed", String(state.seed)]);
     if (state.keepStyle) parts.push(["style", "kept"]);
   }
   if (state.view === "traverse") {
-    parts.push(["span", state.spans.map((x) => `${x.label}.${x.start}.${x.end}`).join("_")]);
+    parts.push(["span", state.spans.map((x) => [x.label, plain(x.start), plain(x.end)].join(":")).join("_")]);
   }
   return parts.map(([key, value]) => `${key}=${value}`).join("&");
+}
+
+/** A number without "+", which means a space in an address. */
+function plain(x: number): string {
+  return String(x).replace("+", "");
 }
 
 function short(x: number): string {
@@ -211,7 +219,7 @@ function restOf(said: URLSearchParams, model: Sidecar, gallery: number): Partial
   const first = index(said.get("first"), count);
   const donor = index(said.get("donor"), gallery);
   const carried = said.get("carry")?.split("_").map((x) => index(x, count));
-  const asked = said.get("ask")?.split("_").map((x, i) => index(x, model.labels[i]?.values.length ?? 0) ?? null);
+  const asked = said.get("ask")?.split("_").map((x, i) => valueOf(x, model.labels[i]) ?? null);
   const seed = index(said.get("seed"), 2 ** 31);
   const spans = said.get("span")?.split("_").map((x) => spanOf(x, model));
   return {
@@ -227,12 +235,17 @@ function restOf(said: URLSearchParams, model: Sidecar, gallery: number): Partial
 }
 
 function spanOf(said: string, model: Sidecar): Span | undefined {
-  const [first, second, third] = said.split(".");
+  const [first, second, third] = said.split(said.includes(":") ? ":" : "."); // addresses of before there were numbers
   const label = index(first, model.labels.length);
   if (label === undefined) return undefined;
-  const values = model.labels[label]?.values.length ?? 0;
-  const [start, end] = [index(second, values), index(third, values)];
+  const [start, end] = [valueOf(second, model.labels[label]), valueOf(third, model.labels[label])];
   return start === undefined || end === undefined ? undefined : { label, start, end };
+}
+
+/** The value of a label: an index, or any finite number. */
+function valueOf(said: string | undefined, label: Label | undefined): number | undefined {
+  if (label?.kind !== "number") return index(said, label ? valuesIn(label).length : 0);
+  return said && Number.isFinite(Number(said)) ? Number(said) : undefined;
 }
 
 function index(said: string | null | undefined, count: number): number | undefined {

@@ -19,8 +19,9 @@ from export import sidecar, signatures, uses  # noqa: E402  after TensorFlow's e
 from tf_ccvae import interventions  # noqa: E402
 from tf_ccvae.data.images import read_image  # noqa: E402
 from tf_ccvae.interventions import traversal, values_by_name  # noqa: E402
-from tf_ccvae.labels import Label, Labels  # noqa: E402
+from tf_ccvae.labels import Label, Labels, Scale, Value  # noqa: E402
 from tf_ccvae.models.ccvae import CCVAE  # noqa: E402
+from tf_ccvae.models.number_distributions import NumberDistributions  # noqa: E402
 from tf_ccvae.objective import Noise  # noqa: E402
 from tf_ccvae.objective.classifier import label_logits, masked  # noqa: E402
 from tf_ccvae.objective.exclusions import exclusion_table  # noqa: E402
@@ -28,26 +29,43 @@ from tf_ccvae.support.files import JsonObject  # noqa: E402
 
 NUMBERS = Path(__file__).with_name("numbers.json")
 LABELS = Labels((Label("Hat"), Label("Hair_Colour", ("black", "blond", "red"), 2), Label("Smile", latents=2)))
+AGE = Label("Age", latents=2, scale=Scale(45.0, 15.0, 20.0, 70.0))
+WITH_NUMBER = Labels((LABELS.items[0], AGE, LABELS.items[1]))  # every kind of label
 LATENTS = 8
 FILES = {"onnx/encoder": "onnx/encoder.onnx", "onnx/decoder": "onnx/decoder.onnx"}
 
 
-def made_up_model(size: int = 16, channels: int = 3, widths: tuple[int, ...] = (4, 4)) -> CCVAE:
-    """An untrained model with all kinds of labels, one and several latents, and values that exclude others."""
-    model = CCVAE((size, size, channels), LABELS, latents=LATENTS, widths=widths, hidden=8)
+def made_up_model(
+    size: int = 16, channels: int = 3, widths: tuple[int, ...] = (4, 4), labels: Labels = LABELS
+) -> CCVAE:
+    """An untrained model with one and several latents to a label, and values that exclude others."""
+    model = CCVAE((size, size, channels), labels, latents=LATENTS, widths=widths, hidden=8)
     model.build()
     random = np.random.default_rng(0)
     layer = model.label_distributions
-    shape = (LABELS.values, LABELS.characteristic)
+    shape = (labels.values, labels.plain.characteristic)
     loc, kernel = random.normal(size=shape), random.normal(size=layer.free_kernel.shape)
     loc[:2, 0], kernel[0, 0] = (-2, 2), 3  # the classifier sees a hat where the prior puts it
     layer.set_prior(loc, random.uniform(0.3, 1.0, shape))
     layer.free_kernel.assign(kernel)
     layer.free_bias.assign(random.normal(size=layer.free_bias.shape))
+    if layer.numbers is not None:
+        give_numbers(layer.numbers, random)
+        return model
     layer.set_label_prior(np.array([[0.8, 0.2, 0], [0.5, 0.2, 0.3], [0.45, 0.55, 0]]))
     pairs = (((0, 1), (1, 0)), ((0, 1), (1, 1)), ((1, 2), (2, 1)))
-    layer.incompatible.assign(exclusion_table(pairs, LABELS))
+    layer.incompatible.assign(exclusion_table(pairs, labels))
     return model
+
+
+def give_numbers(layer: NumberDistributions, random: np.random.Generator) -> None:
+    """Random distributions of number labels, in which a step of the prior is read as 0.8 of one."""
+    slope = random.uniform(0.5, 1.0, layer.slope.shape)
+    layer.slope.assign(slope / np.sum(slope**2))
+    layer.paced_prior_slope.assign(0.8 * slope / layer.pace)
+    layer.intercept.assign(random.normal(size=layer.intercept.shape))
+    layer.paced_prior_intercept.assign(random.normal(size=layer.paced_prior_intercept.shape) / layer.pace)
+    layer.paced_prior_raw_scale.assign(random.normal(size=layer.paced_prior_raw_scale.shape) / layer.pace)
 
 
 def description(model: CCVAE, layout: str = "nhwc") -> JsonObject:
@@ -71,9 +89,39 @@ def numbers() -> JsonObject:
         "swap": [swap_case(model, latents, asked) for asked in ([0], [1], [0, 2], [0, 1, 2])],
         "choose": [choose_case(model, settings) for settings in ({}, {"Hat": 1}, {"Hair_Colour": "red"})],
         "draw": draw_case(model, random),
-        "traverse": traverse_case(model, latents[:1]),
+        "traverse": traverse_case(model, latents[:1], ("Hair_Colour", "Smile"), (0, 0), (2, 1)),
+        "number": number_cases(),
         "resample": [resample_case(*case, random) for case in ((30, 50, 16, 3), (64, 33, 16, 1), (7, 9, 16, 3))],
     }
+
+
+def number_cases() -> JsonObject:
+    """What the page must do with a label that is a number, beside a binary one and classes."""
+    model = made_up_model(labels=WITH_NUMBER)
+    random = np.random.default_rng(2)
+    latents = random.normal(size=(6, LATENTS)).astype(np.float32) * 1.5
+    of = model.label_model().numbers
+    return {
+        "sidecar": description(model),
+        "latents": latents.tolist(),
+        "values": np.asarray(model.values_of(latents)).tolist(),
+        "deviation": float(of.scale[0]) * AGE.units.deviation,
+        "set": [set_case(model, latents, random) for _ in range(6)],
+        "swap": [swap_case(model, latents, asked) for asked in ([1], [0, 1])],
+        "draw": draw_case(model, random),
+        "traverse": traverse_case(model, latents[:1], ("Age", "Hat"), (30.5, 0), (60, 1)),
+    }
+
+
+def some_values(labels: Labels, random: np.random.Generator, *count: int) -> np.ndarray:
+    """Random values, integers (*count, labels), or floats with number labels."""
+    if not labels.numbers:
+        return random.integers(0, [x.values for x in labels], (*count, len(labels)))
+    rows = [
+        random.uniform(x.scale.low, x.scale.high, count) if x.scale else random.integers(0, x.values, count)
+        for x in labels
+    ]
+    return np.stack(rows, axis=-1).astype(np.float32)
 
 
 def probabilities(model: CCVAE, latents: np.ndarray) -> list[list[list[float]]]:
@@ -84,14 +132,15 @@ def probabilities(model: CCVAE, latents: np.ndarray) -> list[list[list[float]]]:
 
 
 def set_case(model: CCVAE, latents: np.ndarray, random: np.random.Generator) -> JsonObject:
-    values = random.integers(0, [x.values for x in LABELS])
-    asked = random.random(len(LABELS)) < 0.5
+    values = some_values(model.labels, random)
+    asked = random.random(len(model.labels)) < 0.5
     result = interventions.set_values(model, latents, values, asked)
-    return {"asked": [int(v) if a else None for v, a in zip(values, asked, strict=True)], "latents": result.tolist()}
+    wanted = [v if a else None for v, a in zip(values.tolist(), asked, strict=True)]
+    return {"asked": wanted, "latents": result.tolist()}
 
 
 def swap_case(model: CCVAE, latents: np.ndarray, labels: list[int]) -> JsonObject:
-    asked = np.isin(np.arange(len(LABELS)), labels)
+    asked = np.isin(np.arange(len(model.labels)), labels)
     result = interventions.swap_values(model, latents, latents[::-1], asked)
     return {"labels": labels, "latents": result.tolist()}
 
@@ -108,20 +157,26 @@ def choose_case(model: CCVAE, settings: JsonObject) -> JsonObject:
 
 
 def draw_case(model: CCVAE, random: np.random.Generator) -> JsonObject:
-    values = random.integers(0, [x.values for x in LABELS], (5, len(LABELS)))
+    values = some_values(model.labels, random, 5)
     normal = random.normal(size=(5, LATENTS)).astype(np.float32)
-    noise = Noise(normal, np.zeros(values.shape, np.float32), np.zeros((0, 5, LABELS.characteristic), np.float32))
-    latents = np.asarray(model.draw(values.astype(np.int32), noise))
+    noise = Noise(normal, np.full(values.shape, 0.5, np.float32), np.zeros((0, 5, model.labels.characteristic)))
+    latents = np.asarray(model.draw(values if model.labels.numbers else values.astype(np.int32), noise))
     return {"values": values.tolist(), "normal": normal.tolist(), "latents": latents.tolist()}
 
 
-def traverse_case(model: CCVAE, latents: np.ndarray) -> JsonObject:
-    """Latents of a grid, Hair_Colour black to red down, Smile off to on across."""
+def traverse_case(
+    model: CCVAE,
+    latents: np.ndarray,
+    labels: tuple[str, str],
+    starts: tuple[Value | None, Value | None],
+    ends: tuple[Value | None, Value | None],
+) -> JsonObject:
+    """Latents of a grid, the first label down and the second across."""
     with (
         mock.patch.object(traversal, "encode", lambda model, images: images),
         mock.patch.object(traversal, "decode", lambda model, latents: latents),
     ):
-        grid = interventions.traverse_grid(model, latents, ("Hair_Colour", "Smile"), (0, 0), (2, 1), steps=4)
+        grid = interventions.traverse_grid(model, latents, labels, starts, ends, steps=4)
     return {"latents": grid.reshape(-1, LATENTS).tolist()}
 
 

@@ -5,14 +5,18 @@ import {
   chooseValues,
   density,
   draw,
+  interval,
   labelProbabilities,
+  predictedNumber,
   setValues,
   settle,
   swap,
   traverse,
   valuesOf,
 } from "../src/mathematics";
-import { model, numbers } from "./numbers";
+import { uniforms } from "../src/random";
+import type { ListedLabel, NumberLabel } from "../src/sidecar";
+import { model, numbers, withNumber } from "./numbers";
 
 function expectNear(actual: readonly number[], expected: readonly number[]): void {
   expect(actual.length).toBe(expected.length);
@@ -24,7 +28,7 @@ describe("the same numbers as tf_ccvae", () => {
     numbers.latents.forEach((latents, i) => {
       expect(valuesOf(model, latents)).toEqual(numbers.values[i]);
       model.labels.forEach((label, j) => {
-        expectNear(labelProbabilities(label, latents), at(at(numbers.probabilities, i), j));
+        expectNear(labelProbabilities(label as ListedLabel, latents), at(at(numbers.probabilities, i), j));
       });
     });
   });
@@ -57,6 +61,48 @@ describe("the same numbers as tf_ccvae", () => {
     const columns = { label: 2, start: 0, end: 1 };
     const grid = traverse(model, at(numbers.latents, 0), rows, columns, 4);
     expectNear(grid.flat(), numbers.traverse.latents.flat());
+  });
+});
+
+describe("a label that is a number, by the same numbers as tf_ccvae", () => {
+  const cases = numbers.number;
+  const age = withNumber.labels[1] as NumberLabel;
+
+  test("is read in its own units, with its deviation", () => {
+    cases.latents.forEach((latents, i) => {
+      expectNear(valuesOf(withNumber, latents), at(cases.values, i));
+      expect(predictedNumber(age, latents).deviation).toBeCloseTo(cases.deviation, 4);
+    });
+    const [low, high] = interval({ mean: 45, deviation: 10 });
+    expectNear([low, high], [45 - 16.448536, 45 + 16.448536]);
+  });
+
+  test.each(cases.set)("is set with the others to $asked", ({ asked, latents }) => {
+    latents.forEach((expected, i) => expectNear(setValues(withNumber, at(cases.latents, i), asked), expected));
+  });
+
+  test.each(cases.swap)("is swapped: $labels", ({ labels, latents }) => {
+    const donors = [...cases.latents].reverse();
+    latents.forEach((expected, i) => {
+      expectNear(swap(withNumber, at(cases.latents, i), at(donors, i), labels), expected);
+    });
+  });
+
+  test("is drawn, and traversed evenly", () => {
+    const { values, normal, latents } = cases.draw;
+    latents.forEach((expected, i) => expectNear(draw(withNumber, at(values, i), at(normal, i)), expected));
+    const grid = traverse(withNumber, at(cases.latents, 0), { label: 1, start: 30.5, end: 60 }, { label: 0, start: 0, end: 1 }, 4);
+    expectNear(grid.flat(), cases.traverse.latents.flat());
+  });
+
+  test("that is left to chance has the mean and spread of the training values, inside their range", () => {
+    const random = uniforms(7);
+    const drawn = Array.from({ length: 4000 }, () => at(chooseValues(withNumber, [1, null, 0], random), 1));
+    const mean = drawn.reduce((a, b) => a + b, 0) / drawn.length;
+    expect(Math.abs(mean - 45)).toBeLessThan(1);
+    expect(Math.min(...drawn)).toBe(20);
+    expect(Math.max(...drawn)).toBe(70);
+    expect(drawn.filter((x) => x > 20 && x < 70).length / drawn.length).toBeCloseTo(0.904, 1);
   });
 });
 

@@ -6,6 +6,12 @@ import { readSidecar } from "../src/sidecar";
 
 export const numbers = stored;
 export const model = readSidecar(stored.sidecar);
+export const withNumber = readSidecar(stored.number.sidecar);
+
+/** A copy of ccvae.json with a number label that may be broken. */
+export function numberSidecar(): Record<string, any> {
+  return structuredClone(stored.number.sidecar);
+}
 
 /** A copy of ccvae.json that may be broken. */
 export function sidecar(): Record<string, any> {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { readSidecar } from "../src/sidecar";
-import { model, sidecar } from "./numbers";
+import { model, numberSidecar, sidecar, withNumber } from "./numbers";
 
 type Content = Record<string, any>;
 
@@ -15,6 +15,31 @@ test("labels, latents and files are read", () => {
   expect(model.encoder).toBe("onnx/encoder.onnx");
 });
 
+test("a label that is a number is read beside the others", () => {
+  expect(withNumber.labels.map((x) => [x.name, x.kind, x.first, x.end])).toEqual([
+    ["Hat", "binary", 0, 1],
+    ["Age", "number", 1, 3],
+    ["Hair_Colour", "categorical", 3, 5],
+  ]);
+  expect(withNumber.labels[1]).toMatchObject({ mean: 45, deviation: 15, low: 20, high: 70 });
+});
+
+test.each<[string, (x: Content) => void]>([
+  ["labels[1].scale.deviation should be positive", (x) => (x["labels"][1].scale.deviation = 0)],
+  ["labels[1].scale.mean should be a number", (x) => delete x["labels"][1].scale.mean],
+  ["labels[1].scale.high should be at least scale.low", (x) => (x["labels"][1].scale.high = 1)],
+  ["labels[1].prior.slope should be 2 numbers", (x) => x["labels"][1].prior.slope.pop()],
+  ["labels[1].transport should be 2 numbers", (x) => x["labels"][1].transport.pop()],
+  ["labels[1].prior.scale should be positive", (x) => (x["labels"][1].prior.scale[0] = -1)],
+  ["labels[1].classifier.intercept should be a number", (x) => (x["labels"][1].classifier.intercept = "0")],
+  ["labels[1].kind should be binary, categorical or number", (x) => (x["labels"][1].kind = "grade")],
+  ["incompatible[0] should be values that the labels have", (x) => (x["incompatible"] = [[1, 0, 0, 1]])],
+])("a damaged number label is refused in words: %s", (message, damage) => {
+  const content = numberSidecar();
+  damage(content);
+  expect(() => readSidecar(content)).toThrow(message);
+});
+
 test("names are read as they are", () => {
   const content = sidecar();
   content["labels"][0].name = "a_b [/cap]  $5";
@@ -26,7 +51,7 @@ test("a model without labels is read", () => {
 });
 
 test.each<[string, (x: Content) => void]>([
-  ["schema version 2, and this page reads 1", (x) => (x["format"] = 2)],
+  ["schema version 3, and this page reads 1 and 2", (x) => (x["format"] = 3)],
   ["schema version (none)", (x) => delete x["format"]],
   ["image.channels should be 1 or 3", (x) => (x["image"].channels = 4)],
   ["image.height should be a whole number", (x) => (x["image"].height = 1e9)],

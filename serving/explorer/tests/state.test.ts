@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 
 import { compatibleSpans, fromAddress, initialState, type State, Store, type Subject, toAddress } from "../src/state";
-import { model } from "./numbers";
+import { model, withNumber } from "./numbers";
 
-const subject: Subject = { title: "", gallery: 3, picture: null, latents: new Array(8).fill(0.5), probabilities: null };
+const subject: Subject = { title: "", gallery: 3, picture: null, latents: new Array(8).fill(0.5), probabilities: null, numbers: null };
 const state = initialState(model, subject);
 
 function moved(latent: number, value: number): State {
@@ -78,6 +78,27 @@ describe("the address", () => {
 
   test("brings back the label that comes first", () => {
     expect(fromAddress(toAddress({ ...state, first: 2 }), model, 10).rest.first).toBe(2);
+  });
+
+  test("brings back numbers", () => {
+    const asked = [null, 60.5, 1];
+    const spans = [
+      { label: 1, start: -1e-7, end: 1e21 },
+      { label: 2, start: 0, end: 2 },
+    ] as const;
+    const own = initialState(withNumber, subject);
+    expect(own.spans[1]).toEqual({ label: 1, start: 20, end: 70 });
+    expect(fromAddress(toAddress({ ...own, view: "generate", asked }), withNumber, 10).rest.asked).toEqual(asked);
+    expect(fromAddress(toAddress({ ...own, view: "traverse", spans }), withNumber, 10).rest.spans).toEqual(spans);
+    expect(fromAddress("view=traverse&span=1:x:9_0:0:1", withNumber, 10).rest.spans).toBeUndefined();
+  });
+
+  test("of before there were numbers still leads to its traversal", () => {
+    const read = fromAddress("view=traverse&span=1.2.0_0.0.1", model, 10);
+    expect(read.rest.spans).toEqual([
+      { label: 1, start: 2, end: 0 },
+      { label: 0, start: 0, end: 1 },
+    ]);
   });
 
   test("brings back latents that were moved, to four digits", () => {

@@ -78,11 +78,27 @@ export function freeChoice(
   return { field, select };
 }
 
+/** A field for a number with a visible label; an empty one, or one that holds no number, is null. */
+export function numberField(
+  label: string,
+  hint: string,
+  act: (value: number | null) => void,
+): { readonly field: HTMLLabelElement; readonly input: HTMLInputElement } {
+  const input = element("input", { class: "number-field", attributes: { type: "number", step: "any", placeholder: hint } });
+  input.addEventListener("change", () => act(input.value === "" ? null : input.valueAsNumber));
+  return { field: element("label", { class: "choice" }, element("span", {}, label), input), input };
+}
+
 export function checkbox(label: string, checked: boolean, act: (checked: boolean) => void): HTMLLabelElement {
   const box = element("input", { attributes: { type: "checkbox" } });
   box.checked = checked;
   box.addEventListener("change", () => act(box.checked));
   return element("label", { class: "check" }, box, element("span", {}, label));
+}
+
+/** A number as people read it, to four digits. */
+export function rounded(x: number): string {
+  return String(Number(x.toPrecision(4)));
 }
 
 export function percent(probability: number): string {

@@ -6,7 +6,7 @@ import { tiled } from "../pixels";
 import { normals, uniforms } from "../random";
 import type { State } from "../state";
 import { download } from "./canvas";
-import { button, checkbox, element, freeChoice } from "./dom";
+import { button, checkbox, element, freeChoice, numberField } from "./dom";
 import { picker } from "./gallery";
 import { Latest, type Panel } from "./panel";
 
@@ -16,12 +16,18 @@ const COLUMNS = 4;
 export function generatePanel(explorer: Explorer, report: (error: unknown) => void): Panel {
   const { model, store } = explorer;
   const latest = new Latest(report);
-  const choices = model.labels.map((label, index) =>
-    freeChoice(label.name, label.values, (chosen) => {
+  const choices = model.labels.map((label, index) => {
+    const act = (chosen: number | null): void => {
       store.set({ asked: store.state.asked.map((x, i) => (i === index ? chosen : x)) });
-    }),
-  );
-  choices.forEach(({ select }, index) => (select.dataset["ask"] = String(index)));
+    };
+    if (label.kind === "number") {
+      const { field, input } = numberField(label.name, "left to chance", act);
+      return { field, control: input };
+    }
+    const { field, select } = freeChoice(label.name, label.values, act);
+    return { field, control: select };
+  });
+  choices.forEach(({ control }, index) => (control.dataset["ask"] = String(index)));
   const style = checkbox("Keep the style of the face", false, (keepStyle) => store.set({ keepStyle }));
   const grid = element("div", { data: { grid: "generated" } });
   let made: ReturnType<typeof tiled> = null;
@@ -54,8 +60,8 @@ export function generatePanel(explorer: Explorer, report: (error: unknown) => vo
     root,
     update(state, before) {
       if (state.view !== "generate") return;
-      choices.forEach(({ select }, index) => {
-        select.value = String(state.asked[index] ?? "");
+      choices.forEach(({ control }, index) => {
+        control.value = String(state.asked[index] ?? "");
       });
       const box = style.querySelector("input");
       if (box) box.checked = state.keepStyle;

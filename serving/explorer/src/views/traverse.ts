@@ -3,9 +3,10 @@
 import type { Explorer } from "../explorer";
 import { at, traverse } from "../mathematics";
 import { type Pixels, tiled } from "../pixels";
+import type { Label } from "../sidecar";
 import { type Span, span, type State } from "../state";
 import { download, paint, pictureCanvas } from "./canvas";
-import { button, choice, element } from "./dom";
+import { button, choice, element, numberField, rounded } from "./dom";
 import { Latest, type Panel } from "./panel";
 
 const STEPS = 7;
@@ -24,7 +25,8 @@ export function traversePanel(explorer: Explorer, report: (error: unknown) => vo
 
   function words(chosen: Span): string {
     const label = at(model.labels, chosen.label);
-    return `${label.name} from ${at(label.values, chosen.start)} to ${at(label.values, chosen.end)}`;
+    const word = (value: number): string => (label.kind === "number" ? rounded(value) : at(label.values, value));
+    return `${label.name} from ${word(chosen.start)} to ${word(chosen.end)}`;
   }
 
   return {
@@ -57,15 +59,14 @@ function axisFields({ model, store }: Explorer, axis: 0 | 1, title: string): Pan
   };
   function fields(state: State): void {
     const chosen = state.spans[axis];
-    const { values } = at(model.labels, chosen.label);
+    const own = at(model.labels, chosen.label);
     const names = model.labels.map((x) => x.name);
     const label = choice("Label", names, chosen.label, (index) => change(span(model, index)));
-    const start = choice("From", values, chosen.start, (index) => change({ ...chosen, start: index }));
-    const end = choice("To", values, chosen.end, (index) => change({ ...chosen, end: index }));
-    const all = [label, start, end];
-    const focused = all.length === root.querySelectorAll("select").length ? focusedSelect(root) : -1;
-    root.replaceChildren(element("legend", {}, title), ...all.map((x) => x.field));
-    all[focused]?.select.focus();
+    const start = valueField(own, "From", chosen.start, (value) => change({ ...chosen, start: value }));
+    const end = valueField(own, "To", chosen.end, (value) => change({ ...chosen, end: value }));
+    const focused = focusedControl(root);
+    root.replaceChildren(element("legend", {}, title), label.field, start, end);
+    if (focused >= 0) controls(root)[focused]?.focus();
   }
   return {
     root,
@@ -75,6 +76,21 @@ function axisFields({ model, store }: Explorer, axis: 0 | 1, title: string): Pan
   };
 }
 
-function focusedSelect(root: HTMLElement): number {
-  return [...root.querySelectorAll("select")].findIndex((x) => x === document.activeElement);
+/** A choice of a label's values, or a field for a number; one that holds no number leaves the value as it was. */
+function valueField(label: Label, title: string, value: number, act: (value: number) => void): HTMLElement {
+  if (label.kind !== "number") return choice(title, label.values, value, act).field;
+  const { field, input } = numberField(title, "", (written) => {
+    if (written === null) input.value = rounded(value);
+    else act(written);
+  });
+  input.value = rounded(value);
+  return field;
+}
+
+function controls(root: HTMLElement): HTMLElement[] {
+  return [...root.querySelectorAll<HTMLElement>("select, input")];
+}
+
+function focusedControl(root: HTMLElement): number {
+  return controls(root).findIndex((x) => x === document.activeElement);
 }
