@@ -33,6 +33,13 @@ def test_steps_of_two_replicas_equal_those_of_one_device(measured, case):
     assert found["losses"][1] == pytest.approx(found["losses"][0], rel=1e-6)
 
 
+def test_matrices_that_muon_moves_are_the_same_on_all_replicas_and_nearly_those_of_one_device(measured):
+    found = measured["muon"]
+    assert found["matrices"] > 0
+    assert found["difference_of_replicas"] == 0
+    assert found["difference"] < 0.005 * found["moved"]  # rounding counts where a direction has next to no gradient
+
+
 def test_every_replica_draws_noise_of_its_own(measured):
     first, second = np.array(measured["noises"])
     assert first.shape == (3, 4) and np.abs(first - second).min() > 0

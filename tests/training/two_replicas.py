@@ -25,11 +25,8 @@ from tf_ccvae.data.pipeline import evaluation_batches  # noqa: E402
 from tf_ccvae.labels import MISSING  # noqa: E402
 from tf_ccvae.models.ccvae import CCVAE  # noqa: E402
 from tf_ccvae.models.replicas import SummedGradients  # noqa: E402
-from tf_ccvae.training import (  # noqa: E402
-    measures,
-    run_directory,
-    strategies,
-)
+from tf_ccvae.training import measures, run_directory, strategies  # noqa: E402
+from tf_ccvae.training.muon import Muon, is_matrix  # noqa: E402
 
 BATCH = 8
 
@@ -66,9 +63,9 @@ def batches(split, here):
     return rows.map(batch)
 
 
-def model_of(optimizer, kind=Noiseless, dtype="float32", **keywords):
+def model_of(optimizer, kind=Noiseless, dtype="float32", hidden=8, **keywords):
     keras.utils.set_random_seed(0)
-    model = kind((28, 28, 1), TINY_LABELS, 4, widths=(4, 4, 4), hidden=8, dtype=dtype, **keywords)
+    model = kind((28, 28, 1), TINY_LABELS, 4, widths=(4, 4, 4), hidden=hidden, dtype=dtype, **keywords)
     model.compile(optimizer=optimizer, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     return model
@@ -102,6 +99,7 @@ def compared(split, optimizer, **keywords):
     two, loss_of_two, _ = fitted(TWO, split, optimizer, **keywords)
     first, second = copies(two)
     return {
+        "matrices": sum(map(is_matrix, two.trainable_weights)),
         "moved": moved,
         "difference": float(np.abs(weights(one) - weights(two)).max()),
         "difference_of_replicas": float(np.abs(first - second).max()),
@@ -221,6 +219,7 @@ def main(folder, arguments):
         "replicas": TWO.replicas,
         "plain": compared(some(21), plain),  # batches of 8, 8 and 5
         "clipped": compared(some(19), clipped, label_weight=10.0),  # the last batch is three examples
+        "muon": compared(some(21), lambda: Muon(1e-3), hidden=32),  # a kernel of 64 x 32 at the end of the encoder
         "evaluated": [evaluated(devices, some(17)) for devices in (strategies.ONE, TWO)],
         "noises": noises(),
         "infinities": infinities(),
