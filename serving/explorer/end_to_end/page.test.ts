@@ -73,7 +73,7 @@ if (expected.number) {
 
   test("a number is set by its slider in its own units, as by Python, and axe finds nothing wrong with it", () =>
     fresh(async (page) => {
-      const firstNumbers = ((await page.textContent(".original-number")) ?? "").match(/[\d.]+/g)?.map(Number) ?? [];
+      const firstNumbers = ((await page.textContent(".original-number")) ?? "").match(/-?[\d.]+/g)?.map(Number) ?? [];
       const [mean, , low, high] = firstNumbers as [number, number, number, number];
       const reach = 1.645 * first[1];
       expect(largestError([mean, low, high], [first[0], first[0] - reach, first[0] + reach])).toBeLessThan(0.06);
