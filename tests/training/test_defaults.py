@@ -86,23 +86,6 @@ def test_a_run_from_before_there_were_backbones_has_the_networks_that_it_was_tra
     assert build.backbone_of(Config.of_run(file)) == "residual"
 
 
-def test_a_run_from_before_there_was_a_choice_of_optimizers_goes_on_with_adam(tmp_path):
-    file = tmp_path / "config.yaml"
-    file.write_text("model: {backbone: residual}\ntraining: {steps: 100}\n")
-    assert build.optimizer_of(Config.of_run(file)) == "adam"
-    assert build.optimizer_of(Config.from_yaml(file)) == "muon"
-
-
-@pytest.mark.parametrize(
-    ("changes", "kind"),
-    [
-        ({}, Muon),
-        ({"model": {"name": "m2"}}, Muon),
-        ({"model": {"backbone": "paper"}}, FusedAdam),
-        ({"objective": {"estimator": "pyro"}}, FusedAdam),
-        ({"training": {"optimizer": "adam"}}, FusedAdam),
-        ({"model": {"backbone": "paper"}, "training": {"optimizer": "muon"}}, Muon),
-    ],
-)
-def test_muon_is_for_the_residual_networks_unless_the_settings_say_so(changes, kind):
+@pytest.mark.parametrize(("changes", "kind"), [({}, FusedAdam), ({"training": {"optimizer": "muon"}}, Muon)])
+def test_the_optimizer_is_adam_unless_the_settings_say_so(changes, kind):
     assert type(build.build_optimizer(settings(**changes), 100)) is kind

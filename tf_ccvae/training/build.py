@@ -159,15 +159,8 @@ def build_optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
         )
     elif warmup:
         rate = keras.optimizers.schedules.PolynomialDecay(0.0, warmup, training.learning_rate)
-    kind = Muon if optimizer_of(config) == "muon" else FusedAdam
+    kind = Muon if training.optimizer == "muon" else FusedAdam
     return kind(rate, global_clipnorm=training.clip_norm)
-
-
-def optimizer_of(config: Config) -> str:
-    """'muon' or 'adam': what `training.optimizer` names, or what 'auto' stands for."""
-    if config.training.optimizer != "auto":
-        return config.training.optimizer
-    return "muon" if backbone_of(config) == "residual" else "adam"
 
 
 def compile_model(model: LabelledVAE, config: Config, steps: int) -> None:
