@@ -101,6 +101,7 @@ def number_cases() -> dict[str, Any]:
     random = np.random.default_rng(2)
     latents = random.normal(size=(6, LATENTS)).astype(np.float32) * 1.5
     of = model.label_model().numbers
+    assert of is not None
     return {
         "sidecar": description(model),
         "latents": latents.tolist(),
