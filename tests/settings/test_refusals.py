@@ -1,10 +1,13 @@
 """Settings that are refused, each in one line."""
 
+import inspect
 from pathlib import Path
 
 import pytest
 
+from tf_ccvae.data import folder, huggingface
 from tf_ccvae.settings import ConfigError, parse, read
+from tf_ccvae.settings.checks import USED_BY
 
 CONFIG_FILES = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
 SOURCES = "avatars, folder, celeba, chexpert, mnist, fashion_mnist, tfds:<name>, huggingface:<name or folder>"
@@ -213,3 +216,10 @@ def test_control_characters_in_a_file_are_refused_in_one_line(capsys, yaml_file)
 def test_parse_raises_what_read_prints():
     with pytest.raises(ConfigError, match=r"--training\.epochs: 'ten' is not an integer"):
         parse(["--training.epochs", "ten"])
+
+
+@pytest.mark.parametrize("source", [folder, huggingface], ids=["folder", "huggingface"])
+def test_settings_that_a_source_takes_are_not_refused_with_it(source):
+    taken = inspect.signature(source.load).parameters.keys() & USED_BY.keys()
+    assert "unmarked" in taken
+    assert not [setting for setting in taken if source.__name__.rpartition(".")[2] not in USED_BY[setting]]

@@ -16,7 +16,7 @@ USED_BY = {  # which sources read a setting; refused with the others
     "path": ("celeba", "chexpert", "mnist", "fashion_mnist", "tfds", "huggingface"),
     "uncertain": ("chexpert",),
     "unmentioned": ("chexpert",),
-    "unmarked": ("folder",),
+    "unmarked": ("folder", "huggingface"),
     "label_kinds": ("folder", "huggingface"),
     "white": ("folder", "huggingface"),
 }
