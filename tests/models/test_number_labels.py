@@ -11,7 +11,7 @@ from tf_ccvae.data.pipeline import training_batches
 from tf_ccvae.label_arrays import in_units_of, known
 from tf_ccvae.labels import Label, Labels, Scale
 from tf_ccvae.models import consistency
-from tf_ccvae.models.baselines import DIVA, M2, VAEClassifier
+from tf_ccvae.models.baselines import DIVA, M2, MVAE, VAEClassifier
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.models.independence import Critic
 from tf_ccvae.models.number_distributions import FLOOR
@@ -54,9 +54,10 @@ def test_the_classifier_is_never_surer_than_its_floor():
     np.testing.assert_allclose(layer.number_model().scale, [FLOOR, FLOOR + np.log(2)], rtol=1e-6)
 
 
-@pytest.mark.parametrize("baseline", [M2, DIVA, VAEClassifier])
+@pytest.mark.parametrize("baseline", [M2, DIVA, MVAE, VAEClassifier])
 def test_baselines_refuse_number_labels_by_name(baseline):
-    with pytest.raises(ValueError, match="knows no labels that are numbers, and 'age' is one; use ccvae"):
+    message = f"{baseline.__name__} knows no labels that are numbers, and 'age' is one; use ccvae"
+    with pytest.raises(ValueError, match=message):
         baseline(SHAPE, LABELS, 8)
 
 

@@ -65,7 +65,7 @@ class VAEClassifier(Baseline):
         **kwargs: Any,
     ):
         labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
-        refuse_numbers(labels, "the VAE with a classifier", "use ccvae, or leave it out by data.label_names")
+        refuse_numbers(labels, type(self).__name__, "use ccvae, or leave it out by data.label_names")
         labels = Labels(tuple(Label(x.name, x.classes, x.values - 1) for x in labels))
         if latents < labels.characteristic:
             raise ValueError(f"latents must be at least {labels.characteristic}, the number of logits, got {latents}")
