@@ -1,6 +1,7 @@
 """How benchmarks compare with what was before."""
 
 import argparse
+import importlib
 import json
 import subprocess
 import time
@@ -150,7 +151,8 @@ def test_profile_counts_the_calls_in_the_log_of_onednn():
 @pytest.fixture
 def few(tiny, monkeypatch):
     """Arguments of `benchmarks.few_labels`, which then takes the tiny data for Fashion-MNIST."""
-    monkeypatch.setattr(few_labels, "dataset_of", lambda case, arguments: tiny)
+    program = importlib.import_module("benchmarks.few_labels")
+    monkeypatch.setattr(program, "dataset_of", lambda case, arguments: tiny)
     plain = settings.Config.model_validate({"model": {"encoder_widths": [4, 4, 4], "hidden": 8, "backbone": "paper"}})
     monkeypatch.setattr(few_labels.settings.Config, "from_yaml", lambda file: plain)
     return ["--cases", "fashion_mnist/100", "--steps", "3", "--seeds", "0"]

@@ -84,7 +84,11 @@ PROGRAMS = {
 }
 
 # Programs that tests elsewhere run.
-ELSEWHERE = {"tf_ccvae.launch_ray": "training/test_workers.py", "benchmarks.serving_load": "serving/test_load.py"}
+ELSEWHERE = {
+    "tf_ccvae.launch_ray": "training/test_workers.py",
+    "benchmarks.serving_load": "serving/test_load.py",
+    "benchmarks.few_labels": "test_benchmarks.py",
+}
 
 # Arguments that make each configuration file small; {images} and {labels} are the tiny folder.
 TINY_FOLDER = (
