@@ -44,7 +44,7 @@ def test_photographs_load_with_their_labels(portraits, channels):
     for name in SPLITS:
         split = data.split(name)
         level = split.images.mean((1, 2, 3))
-        assert split.images.dtype == np.uint8 and split.labels.dtype == np.int8
+        assert split.images.dtype == np.uint8 and split.labels.dtype == np.int16
         assert level[split.labels[:, 1] == 1].mean() > level[split.labels[:, 1] == 0].mean() + 10
 
 
