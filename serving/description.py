@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from export.manifest import FORMATS
 from serving.errors import BadInput
 from serving.values import value_of
 from tf_ccvae.number_labels import as_number
 from tf_ccvae.support.files import JsonObject
+
+FORMATS = (1, 2)  # of ccvae.json that can be read; those that `export.manifest` writes
 
 
 def read(path: Path) -> JsonObject:

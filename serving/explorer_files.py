@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from export.manifest import FORMATS
+from serving.description import FORMATS
 from serving.errors import ExploreError
 from tf_ccvae.data.images import distinct
 from tf_ccvae.support.files import JsonObject

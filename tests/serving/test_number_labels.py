@@ -6,7 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
+from export import manifest
 from export.uses import Uses
+from serving import description as serving_description
 from serving import errors, images, onnx_repository, publish
 from serving.__main__ import main
 from serving.client import CCVAEClient
@@ -102,3 +104,7 @@ def test_triton_is_told_of_floats_and_numbers(numbers_exported):
     assert '{ name: "labels", data_type: TYPE_FP32, dims: [ 4 ] }' in said
     said = onnx_repository.configuration("encoder", onnx.load(folder / "encoder.onnx"))
     assert '{ name: "numbers", data_type: TYPE_FP32, dims: [ 2, 2 ] }' in said
+
+
+def test_the_formats_that_export_writes_are_those_that_serving_reads():
+    assert serving_description.FORMATS == manifest.FORMATS

@@ -51,7 +51,7 @@ class PlainView:
 
     def __init__(self, model: LabelledVAE):
         self.model = model
-        self.labels = model.labels.plain
+        self.labels, self.edits = model.labels.plain, model.edits
         self.columns = Columns.of(model.labels)
         self.latents, self.decoder_inputs, self.image_shape = model.latents, model.decoder_inputs, model.image_shape
         own = np.concatenate([self.columns.plain_latents, self.columns.number_latents])
