@@ -166,6 +166,7 @@ def test_more_steps_do_not_change_those_before():
     np.testing.assert_array_equal(np.stack(short), np.stack(long[:3]))
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(("workers", "replicas"), [(1, 2), (2, 2), (3, 6), (2, 4)])
 @pytest.mark.parametrize("batch", [16, 13])
 def test_parts_of_all_workers_put_together_are_the_pictures_of_one_device(workers, replicas, batch):

@@ -130,6 +130,7 @@ def test_it_draws_new_latents_from_the_experts_of_the_asked_labels_and_the_prior
     np.testing.assert_allclose(drawn.std(0), precision**-0.5, rtol=0.03)
 
 
+@pytest.mark.programs
 def test_it_learns_from_any_mask_and_round_trips(tmp_path):
     model = small_mvae(MIXED)
     before = np.asarray(model.experts.loc)

@@ -79,6 +79,7 @@ def test_critic_counts_observed_labels_alone_and_its_penalty_is_a_divergence():
     assert (penalty[:2] > 0).all() and penalty[2] == 0 and loss[2] == 0
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(("tells", "least", "most"), [(3.0, 5.0, np.inf), (0.0, 0.0, 0.5)])
 def test_penalty_is_large_where_other_latents_tell_a_number_and_near_0_where_not(tells, least, most):
     labels, random = Labels((Label("age", scale=AGE),)), np.random.default_rng(0)
@@ -158,6 +159,7 @@ def trained():
     return model, data
 
 
+@pytest.mark.programs
 def test_a_number_is_read_as_well_as_its_noise_allows(trained):
     model, data = trained
     values, truth = data.test.labels[:, 0], data.test.factors["age"]
@@ -175,6 +177,7 @@ def test_a_number_is_read_as_well_as_its_noise_allows(trained):
     assert measured["coverage"] == pytest.approx(inside[there].mean(), abs=0.01) and measured["coverage"] > 0.8
 
 
+@pytest.mark.programs
 def test_edits_reach_the_number_wanted(trained):
     model, data = trained
     images, scale = data.test.images[:100], model.labels.items[0].scale

@@ -110,6 +110,7 @@ def test_mixed_precision_stays_finite_and_near_float32(precision):
     np.testing.assert_allclose(tf.cast(result, tf.float32), encoder(inputs), atol=0.05)
 
 
+@pytest.mark.programs
 def test_onnx_computes_the_same():
     import onnxruntime
     import tf2onnx

@@ -45,6 +45,7 @@ def test_known_labels_are_targets_as_they_are_and_missing_ones_where_the_classif
     np.testing.assert_array_equal(sure, [[False, True], [False, False], [True, False]])
 
 
+@pytest.mark.programs
 def test_targets_follow_p_y_and_not_what_the_classifier_takes_for_frequent(targets):
     """It says 'on' to all; after many batches only those count of which it is surer than of the others."""
     log_shares = shares(*[(0.9, (0.4, 0.3, 0.3))] * 3, (0.99, (0.4, 0.3, 0.3)))
@@ -128,6 +129,7 @@ def test_missing_labels_grow_to_their_weight(step, weight):
     assert float(unlabelled.warmed_up(tf.constant(step))) == weight
 
 
+@pytest.mark.programs
 def test_the_classifier_learns_from_it_and_the_decoder_does_not():
     """The first step of two models that differ in this term, after its warm-up, moves the decoder alike."""
     moved = []
@@ -142,6 +144,7 @@ def test_the_classifier_learns_from_it_and_the_decoder_does_not():
     assert same["decoder"] and not same["encoder"] and not same["posterior"]
 
 
+@pytest.mark.programs
 def test_the_bound_that_is_reported_does_not_hold_it():
     bounds = [
         small(unlabelled_weight=weight)
@@ -152,6 +155,7 @@ def test_the_bound_that_is_reported_does_not_hold_it():
     np.testing.assert_array_equal(*bounds)
 
 
+@pytest.mark.programs
 def test_training_with_it_is_repeatable_and_a_saved_model_keeps_its_running_mean(tmp_path):
     results = []
     for _ in range(2):
@@ -199,6 +203,7 @@ def test_baselines_do_without_it():
     assert DIVA((28, 28, 1), LABELS, 6, widths=(4, 4, 4), hidden=8).targets is None
 
 
+@pytest.mark.programs
 def test_number_labels_take_no_part():
     labels = Labels((Label("age", scale=Scale(45.0, 15.0, 20.0, 70.0)), Label("bright")))
     made = unlabelled.Targets(labels)

@@ -168,6 +168,7 @@ def test_float32_agrees_with_float64(labels):
     tf.nest.map_structure(compare, single, double)
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("label", [Label("x"), Label("x", latents=3), Label("x", ABCD), Label("x", tuple("0123456"))])
 def test_one_label_alone_has_the_terms_and_gradients_in_float32_that_it_has_in_float64(label):
     labels, batch = Labels((label,)), 100

@@ -141,6 +141,7 @@ def test_gradient_of_the_bound_equals_finite_differences():
         np.testing.assert_allclose(np.sum(gradient * direction), (ends[0] - ends[1]) / 2e-5, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.programs
 def test_labels_of_several_kinds_in_one_graph_have_the_terms_that_they_have_alone():
     model, posterior, columns = some_model(), some_posterior(len(ROWS)), Columns.of(MIXED)
     noise = some_noise(MIXED, len(ROWS))
