@@ -25,7 +25,7 @@ class Muon(FusedAdam):
 
     so that its weak directions are learned as fast as its strong ones. All other weights, which include those of the
     labels' distributions, move as with Adam and the same learning rate. `keras.optimizers.Muon` iterates on whole
-    matrices, which takes about ten times the work for the kernels between features and places.
+    matrices, with many times the multiplications for the kernels between features and places.
 
     Args:
       learning_rate: a number or a schedule over steps.
