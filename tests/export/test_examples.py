@@ -34,8 +34,8 @@ def edited_by_keras(exported, model):
 
 
 def test_every_example_has_a_test_here():
-    # in tests/training, test_pretrained.py and test_smoke.py
-    of_other_tests = {"clusters", "pretrained", "sweep.yaml"}
+    # in tests/training, test_pretrained.py, test_smoke.py and test_notebook.py
+    of_other_tests = {"clusters", "pretrained", "sweep.yaml", "notebook.ipynb"}
     there = set(os.listdir(os.path.join(ROOT, "examples"))) - of_other_tests
     assert there == {"onnx_python.py", "onnx_node", "saved_model_c"}
 
