@@ -31,7 +31,7 @@ def test_defaults_without_a_file_equal_those_of_an_empty_file(yaml_file):
 def test_command_line_comes_before_file_and_file_before_defaults(yaml_file):
     file = yaml_file("training: {epochs: 7, batch_size: 8}\n")
     training = read(["--config", file, "--training.epochs", "3"]).config.training
-    assert (training.epochs, training.batch_size, training.learning_rate) == (3, 8, 1.5e-3)
+    assert (training.epochs, training.batch_size, training.learning_rate) == (3, 8, "auto")
 
 
 def test_last_of_two_equal_arguments_counts():

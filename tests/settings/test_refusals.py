@@ -51,7 +51,7 @@ def refusal(capsys, *argv):
         (["--training.epochs", "0"], "--training.epochs: must be at least 1, got 0"),
         (["--training.epochs"], "--training.epochs: a value is missing"),
         (["--training.jit", "3"], "--training.jit: '3' is not true or false or auto"),
-        (["--training.learning-rate", "fast"], "--training.learning-rate: 'fast' is not a number"),
+        (["--training.learning-rate", "fast"], "--training.learning-rate: 'fast' is not a number or auto"),
         (["--training.learning-rate", ".inf"], "--training.learning-rate: '.inf' is not a finite number"),
         (["--training.clip-norm", "0"], "--training.clip-norm: must be above 0, got 0"),
         (["--training.clip-norm", "none"], "--training.clip-norm: 'none' is not a number or null"),

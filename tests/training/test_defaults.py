@@ -86,6 +86,21 @@ def test_a_run_from_before_there_were_backbones_has_the_networks_that_it_was_tra
     assert build.backbone_of(Config.of_run(file)) == "residual"
 
 
-@pytest.mark.parametrize(("changes", "kind"), [({}, FusedAdam), ({"training": {"optimizer": "muon"}}, Muon)])
-def test_the_optimizer_is_adam_unless_the_settings_say_so(changes, kind):
-    assert type(build.build_optimizer(settings(**changes), 100)) is kind
+PAPER = {"backbone": "paper"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "rate"),
+    [
+        ({}, Muon, 2.5e-3),
+        ({"model": PAPER}, FusedAdam, 1.5e-3),
+        ({"objective": {"estimator": "pyro"}}, FusedAdam, 1.5e-3),
+        ({"training": {"optimizer": "adam"}}, FusedAdam, 1.5e-3),
+        ({"training": {"optimizer": "muon"}, "model": PAPER}, Muon, 2.5e-3),
+        ({"training": {"learning_rate": 1e-4}}, Muon, 1e-4),
+    ],
+)
+def test_the_optimizer_and_its_peak_rate_follow_from_the_networks_unless_they_are_set(changes, kind, rate):
+    optimizer = build.build_optimizer(settings(**changes), 100)
+    assert type(optimizer) is kind
+    assert float(optimizer.learning_rate) == pytest.approx(rate)

@@ -1,4 +1,4 @@
-"""Muon moves the kernels of the networks by orthogonal matrices, and all else as Adam does."""
+"""Muon moves the kernels of the decoder by orthogonal matrices, and all else as Adam does."""
 
 import keras
 import numpy as np
@@ -46,18 +46,18 @@ def test_orthogonal_of_zero_is_zero():
 
 
 def weights(shape=(40, 32)):
-    """A network with a kernel, a bias, and a kernel of another name."""
+    """A kernel and a bias of a decoder, and a kernel of an encoder."""
+    decoder = keras.layers.Dense(shape[1], name="decoder")
     encoder = keras.layers.Dense(shape[1], name="encoder")
-    other = keras.layers.Dense(shape[1], name="head")
-    for layer in (encoder, other):
+    for layer in (decoder, encoder):
         layer.build((None, shape[0]))
-    return encoder.kernel, encoder.bias, other.kernel
+    return decoder.kernel, decoder.bias, encoder.kernel
 
 
-def test_only_kernels_of_the_networks_that_are_large_enough_are_matrices():
-    kernel, bias, head = weights()
+def test_only_kernels_of_the_decoder_that_are_large_enough_are_matrices():
+    kernel, bias, encoder = weights()
     assert is_matrix(kernel)
-    assert not any(map(is_matrix, (bias, head, weights((31, 40))[0], weights((40, 31))[0])))
+    assert not any(map(is_matrix, (bias, encoder, weights((31, 40))[0], weights((40, 31))[0])))
     convolution = keras.layers.Conv2D(32, 3, name="decoder")
     convolution.build((None, 8, 8, 4))
     assert is_matrix(convolution.kernel)  # 36 rows
@@ -80,7 +80,7 @@ def test_a_kernel_moves_by_the_orthogonal_matrix_of_its_momentum_and_the_rest_as
     for kernel, _, _ in gradients:
         momentum = 0.95 * momentum + 0.05 * kernel
         left, values, right = np.linalg.svd(0.95 * momentum + 0.05 * kernel, full_matrices=False)
-        expected -= 0.01 * 0.2 * np.sqrt(40) * (left * polynomial(values)) @ right
+        expected -= 0.01 * 0.4 * np.sqrt(40) * (left * polynomial(values)) @ right
     np.testing.assert_allclose(moved[Muon][0], expected, atol=1e-6)
     for muon, adam in zip(moved[Muon][1:], moved[FusedAdam][1:], strict=True):
         np.testing.assert_array_equal(muon, adam)

@@ -219,7 +219,7 @@ def main(folder, arguments):
         "replicas": TWO.replicas,
         "plain": compared(some(21), plain),  # batches of 8, 8 and 5
         "clipped": compared(some(19), clipped, label_weight=10.0),  # the last batch is three examples
-        "muon": compared(some(21), lambda: Muon(1e-3), hidden=32),  # a kernel of 64 x 32 at the end of the encoder
+        "muon": compared(some(21), lambda: Muon(1e-3), hidden=32),  # a kernel with 32 rows in the decoder
         "evaluated": [evaluated(devices, some(17)) for devices in (strategies.ONE, TWO)],
         "noises": noises(),
         "infinities": infinities(),

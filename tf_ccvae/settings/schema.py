@@ -124,12 +124,14 @@ class Training(Settings):
     )
     steps: int = Field(default=3000, ge=1, description="steps of training where epochs is auto; at least 1")
     batch_size: int = Field(default=32, ge=1, description="examples per step; at least 1")
-    optimizer: Literal["adam", "muon"] = Field(
-        default="adam",
-        description="what moves the weights: adam, or muon: reconstructions are sharper after as many steps, edits and "
-        "new images less true; docs/results.md has the measures",
+    optimizer: Literal["auto", "adam", "muon"] = Field(
+        default="auto",
+        description="what moves the weights: adam, muon (the decoder's kernels by Muon, all else by Adam), or auto: "
+        "muon for residual networks, else adam; docs/results.md has the measures",
     )
-    learning_rate: float = Field(default=1.5e-3, gt=0, description="peak step size; above 0")
+    learning_rate: Above0 | Literal["auto"] = Field(
+        default="auto", description="peak step size, above 0; or auto: 2.5e-3 with muon, 1.5e-3 with adam"
+    )
     schedule: Literal["constant", "cosine"] = Field(
         default="cosine", description="learning rate after the warm-up: constant, or cosine down to 0 at the last step"
     )

@@ -16,6 +16,7 @@ from tf_ccvae.settings import Config, ConfigError, check_labels, number_of_laten
 from tf_ccvae.training.muon import Muon
 from tf_ccvae.training.optimizer import FusedAdam
 
+RATES = {"adam": 1.5e-3, "muon": 2.5e-3}  # where `training.learning_rate` is 'auto'
 LEAST_EPOCHS = 3  # where `training.epochs` is 'auto', however many steps they are
 
 
@@ -145,21 +146,29 @@ def number_of_epochs(config: Config, train: Split) -> int:
     return max(LEAST_EPOCHS, math.ceil(config.training.steps / steps_per_epoch(config, train)))
 
 
+def optimizer_of(config: Config) -> str:
+    """'adam' or 'muon': what `training.optimizer` names, or what 'auto' stands for."""
+    if config.training.optimizer != "auto":
+        return config.training.optimizer
+    return "muon" if backbone_of(config) == "residual" else "adam"
+
+
 def build_optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
     """The optimizer with its schedule over `steps` steps; loss scaling is added by Keras where the precision asks."""
     training = config.training
-    rate: float | keras.optimizers.schedules.LearningRateSchedule = training.learning_rate
+    kind = {"adam": FusedAdam, "muon": Muon}[optimizer_of(config)]
+    peak = RATES[optimizer_of(config)] if training.learning_rate == "auto" else training.learning_rate
+    rate: float | keras.optimizers.schedules.LearningRateSchedule = peak
     warmup = min(training.warmup_steps, steps - 1)
     if training.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(
-            0.0 if warmup else training.learning_rate,
+            0.0 if warmup else peak,
             max(steps - warmup, 1),
-            warmup_target=training.learning_rate if warmup else None,
+            warmup_target=peak if warmup else None,
             warmup_steps=warmup,
         )
     elif warmup:
-        rate = keras.optimizers.schedules.PolynomialDecay(0.0, warmup, training.learning_rate)
-    kind = Muon if training.optimizer == "muon" else FusedAdam
+        rate = keras.optimizers.schedules.PolynomialDecay(0.0, warmup, peak)
     return kind(rate, global_clipnorm=training.clip_norm)
 
 

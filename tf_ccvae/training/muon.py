@@ -1,31 +1,32 @@
-"""Muon: the kernels of encoder and decoder move by nearly orthogonal matrices, all other weights as with Adam."""
+"""Muon: the kernels of the decoder move by nearly orthogonal matrices, all other weights as with Adam."""
 
 import keras
 import tensorflow as tf
 
 from tf_ccvae.training.optimizer import FusedAdam
 
-NETWORKS = ("encoder", "decoder")
+NETWORK = "decoder"
 SMALLEST = 32  # rows and columns of a matrix; smaller ones are left to Adam
 FIRST, SECOND, THIRD = 3.4445, -4.7750, 2.0315  # of Jordan's polynomial
 ITERATIONS = 5
 WHOLE, STRIP = 128, 64  # a matrix with a longer shorter side than the first is cut into strips of the second
-SIZE = 0.2  # root mean square of an update in units of the learning rate, about that of Adam's
+SIZE = 0.4  # root mean square of an update in units of the learning rate
 
 
 @keras.saving.register_keras_serializable("tf_ccvae")
 class Muon(FusedAdam):
-    """`FusedAdam`, but a kernel of the networks moves by the orthogonal matrix that is nearest to its momentum.
+    """`FusedAdam`, but a kernel of the decoder moves by the orthogonal matrix that is nearest to its momentum.
 
-    A kernel with the axes (..., channels) is a matrix with `channels` columns. For every kernel of the layers called
-    encoder and decoder with at least 32 rows and columns,
+    A kernel with the axes (..., channels) is a matrix with `channels` columns. For every kernel of the layer called
+    decoder with at least 32 rows and columns,
 
         m <- b m + (1 - b) g,   u = b m + (1 - b) g
-        w <- w - rate 0.2 sqrt(max(rows, columns)) orthogonal(u)
+        w <- w - rate 0.4 sqrt(max(rows, columns)) orthogonal(u)
 
     so that its weak directions are learned as fast as its strong ones. All other weights, which include those of the
-    labels' distributions, move as with Adam and the same learning rate. `keras.optimizers.Muon` iterates on whole
-    matrices, with many times the multiplications for the kernels between features and places.
+    encoder and of the labels' distributions, move as with Adam and the same learning rate: an encoder that moves so too
+    gives sharper reconstructions, but edits and new images are worse (docs/results.md). `keras.optimizers.Muon`
+    iterates on whole matrices, with many times the multiplications for the kernels between features and places.
 
     Args:
       learning_rate: a number or a schedule over steps.
@@ -92,9 +93,9 @@ class Muon(FusedAdam):
 
 
 def is_matrix(variable: keras.Variable) -> bool:
-    """Whether `Muon` takes a weight for a matrix: a kernel of encoder or decoder with enough rows and columns."""
+    """Whether `Muon` takes a weight for a matrix: a kernel of the decoder with enough rows and columns."""
     parts, shape = variable.path.split("/"), variable.shape
-    if parts[-1] != "kernel" or not set(NETWORKS) & set(parts) or len(shape) not in (2, 4):
+    if parts[-1] != "kernel" or NETWORK not in parts or len(shape) not in (2, 4):
         return False
     rows = 1
     for size in shape[:-1]:
