@@ -32,7 +32,8 @@ class GradeDistributions(keras.layers.Layer):
     Args:
       labels: the grades alone (or their config).
       separation: distance between the first and last value's initial prior mean, centred on 0.
-      pace: the prior's parameters are held divided by this, as those of `LabelDistributions`.
+      pace: the prior's parameters and the thresholds are held divided by this, as those of `LabelDistributions`:
+        latents and thresholds have to spread together before a grade between others can be read with any certainty.
       **kwargs: `name` and `trainable`, as for any Keras layer; `dtype` is float32 whatever is passed.
     """
 
@@ -46,7 +47,7 @@ class GradeDistributions(keras.layers.Layer):
         labels, values = self.labels, self.labels.values
         latents, count = [x.latents for x in labels], len(labels)
         even = np.repeat([1 / np.sqrt(x) for x in latents], latents)  # |a| is 1
-        step = np.array([[self.separation / (x.values - 1)] for x in labels])
+        step = np.array([[max(self.separation / (x.values - 1), 2 * LEAST)] for x in labels])
         first = -self.separation / 2
 
         def weight(name: str, initial: np.ndarray) -> keras.Variable:
@@ -54,8 +55,8 @@ class GradeDistributions(keras.layers.Layer):
             return self.add_weight(autocast=False, shape=initial.shape, initializer=start, name=name)
 
         self.raw_slope = weight("raw_slope", raw(even))
-        self.first_threshold = weight("first_threshold", first + step[:, 0] / 2)
-        self.raw_gap = weight("raw_gap", np.tile(raw(step), (1, values - 2)))
+        self.paced_first_threshold = weight("paced_first_threshold", (first + step[:, 0] / 2) / self.pace)
+        self.paced_raw_gap = weight("paced_raw_gap", np.tile(raw(step), (1, values - 2)) / self.pace)
         self.paced_first_place = weight("paced_first_place", np.full(count, first) / self.pace)
         self.paced_raw_step = weight("paced_raw_step", np.tile(raw(step), (1, values - 1)) / self.pace)
         self.paced_free = weight("paced_free", np.zeros((values, labels.characteristic)))
@@ -78,7 +79,7 @@ class GradeDistributions(keras.layers.Layer):
     @property
     def bias(self) -> tf.Tensor:
         """-t_v, float32 (labels, values); the first column is 0."""
-        thresholds = rising(tf.convert_to_tensor(self.first_threshold), tf.convert_to_tensor(self.raw_gap))
+        thresholds = rising(self._unpaced(self.paced_first_threshold), self._unpaced(self.paced_raw_gap))
         return tf.pad(-thresholds, [[0, 0], [1, 0]])
 
     @property
