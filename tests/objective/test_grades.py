@@ -154,6 +154,7 @@ def one_label(model, index):
     return objective.LabelModel(Labels((label,)), prior, *tables), np.arange(20)[model.labels.slices[index]]
 
 
+@pytest.mark.programs
 def test_labels_of_all_kinds_have_in_one_graph_the_terms_that_they_have_alone():
     model, posterior, noise = some_grades(MIXED), some_posterior(len(ROWS), 11), some_noise(MIXED, len(ROWS), draws=5)
 
@@ -200,6 +201,7 @@ def test_gradient_of_the_bound_equals_finite_differences():
         np.testing.assert_allclose(np.sum(gradient * direction), (ends[0] - ends[1]) / 2e-5, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.programs  # many draws
 @pytest.mark.parametrize("value", range(5))
 def test_a_draw_has_the_mean_and_the_variance_of_the_tilted_posterior(value):
     rows, model = 50_000, some_grades(GRADE)
