@@ -22,7 +22,7 @@ import onnxruntime
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by PNG colour type: grey, RGB, and both with transparency
 WORDS = {"off": 0, "no": 0, "false": 0, "0": 0, "on": 1, "yes": 1, "true": 1, "1": 1}  # values of binary labels
-FORMATS = (1, 2)  # of ccvae.json that are read here
+FORMATS = (1, 2, 3)  # of ccvae.json that are read here
 WITHIN = 1.6448536  # standard deviations to either side of a normal's mean hold 90 % of it
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -179,7 +179,7 @@ def main(arguments: list[str]) -> None:
     folder, picture, result = map(Path, arguments[:3])
     about = json.loads((folder / "ccvae.json").read_text(encoding="utf-8"))
     if about.get("format") not in FORMATS:
-        raise Mistake(f"{folder / 'ccvae.json'}: has format {about.get('format')}; this program reads 1 and 2")
+        raise Mistake(f"{folder / 'ccvae.json'}: has format {about.get('format')}; this program reads 1, 2 and 3")
     image, labels = about["image"], about["labels"]
     values, mask = asked(arguments[3:], labels)
     pixels = read_png(picture)[..., : image["channels"]]

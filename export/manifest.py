@@ -7,7 +7,7 @@ from pathlib import Path
 from export.errors import ExportError
 from tf_ccvae.support.files import JsonObject
 
-FORMATS = (1, 2)  # of ccvae.json: of a model without number labels, which programs of every version read, and with some
+FORMATS = (1, 2, 3)  # of ccvae.json: without numbers and grades, which programs of every version read; numbers; grades
 MANIFEST, REFERENCE, SIDECAR = "manifest.json", "reference.npz", "ccvae.json"
 
 

@@ -2,7 +2,8 @@
 
 `ccvae.schema.json` is its JSON schema. With it and a decoder a web page can draw sliders and set, swap or generate
 labels by itself: the conditional prior, the classifier, p(y) and the values that exclude each other are all in it.
-A number label has its units in place of values, and the slopes, intercepts and scales of `objective.numbers`.
+A grade is a categorical label that is `ordered`, whose classifier has the cumulative logits of `objective.grades`. A
+number label has its units in place of values, and the slopes, intercepts and scales of `objective.numbers`.
 """
 
 import json
@@ -49,7 +50,7 @@ def describe(
     """
     height, width, channels = model.image_shape
     content = {
-        "format": FORMATS[bool(model.labels.numbers)],
+        "format": FORMATS[2 if model.labels.grades else 1 if model.labels.numbers else 0],
         "version": version,
         "run": dict(run),
         "image": {
@@ -90,6 +91,7 @@ def _label(model: CCVAE, index: int, label: Label) -> JsonObject:
         "name": label.name,
         "kind": "binary" if label.binary else "categorical",
         "values": ["off", "on"] if label.binary else list(label.classes),
+        **({"ordered": True} if label.ordered else {}),
         "latents": [place.start, place.stop],
         "frequency": np.exp(np.asarray(layer.log_label_prior)[index, values]).tolist(),
         "prior": {

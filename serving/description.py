@@ -11,7 +11,7 @@ from serving.values import value_of
 from tf_ccvae.number_labels import as_number
 from tf_ccvae.support.files import JsonObject
 
-FORMATS = (1, 2)  # of ccvae.json that can be read; those that `export.manifest` writes
+FORMATS = (1, 2, 3)  # of ccvae.json that can be read; those that `export.manifest` writes
 
 
 def read(path: Path) -> JsonObject:
@@ -35,7 +35,7 @@ def checked(content: JsonObject, where: str) -> JsonObject:
     """
     if not isinstance(content, dict) or content.get("format") not in FORMATS:
         found = content.get("format") if isinstance(content, dict) else None
-        known = " and ".join(map(str, FORMATS))
+        known = ", ".join(map(str, FORMATS))
         raise BadInput(f"{where}: is ccvae.json of format {found!r}, and this client reads {known}; update tf_ccvae")
     return content
 

@@ -73,7 +73,7 @@ def read_sidecar(export: Path) -> JsonObject:
     except ValueError as error:
         raise ExploreError(f"{path}: not readable ({error}); export again") from error
     if isinstance(content, dict) and content.get("format") not in FORMATS:
-        known = " and ".join(map(str, FORMATS))
+        known = ", ".join(map(str, FORMATS))
         raise ExploreError(f"{path}: has format {content.get('format')!r}, and the page reads {known}; update tf_ccvae")
     if not isinstance(content, dict) or not all(isinstance(content.get(x), dict) for x in ("files", "image")):
         raise ExploreError(f"{path}: no files and image in it; export again")

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from numbers import Integral
 
 from serving.errors import BadInput
-from tf_ccvae.labels import Label, parted
+from tf_ccvae.label_texts import parted
+from tf_ccvae.labels import Label
 from tf_ccvae.number_labels import as_number
 from tf_ccvae.support.files import JsonObject
 

@@ -12,7 +12,7 @@ LONGER = {"tests/serving/double.py"}  # which stands in for a whole server
 # From the ground up: a room may import from itself and from those before it.
 FLOORS = (
     ("support",),
-    ("number_labels",),
+    ("number_labels", "label_texts"),
     ("labels",),
     ("label_arrays",),
     ("settings",),

@@ -35,6 +35,7 @@ def test_config_round_trips():
         (lambda: Label("a", latents=0), "at least 1"),
         (lambda: Label("a", ("only",)), "at least two"),
         (lambda: Label("a", ("x", "x")), "different"),
+        (lambda: Label("a", ordered=True), "label 'a': is a grade without classes; list them in order"),
         (lambda: Labels.of_binary(["a", "b", "a"]), "found twice: a"),
     ],
 )
@@ -121,8 +122,8 @@ def test_config_of_a_number_label_round_trips_and_that_of_the_others_is_what_it_
 
 
 def test_a_kind_that_this_version_does_not_know_is_refused():
-    with pytest.raises(ValueError, match="label 'x': is of kind 'grade', which this version"):
-        Labels.from_config([{"name": "x", "classes": [], "latents": 1, "kind": "grade"}])
+    with pytest.raises(ValueError, match="label 'x': is of kind 'interval', which this version"):
+        Labels.from_config([{"name": "x", "classes": [], "latents": 1, "kind": "interval"}])
 
 
 @pytest.mark.parametrize("value", ["60", " 6e1 ", 60, 60.0, np.float32(60), np.int8(60)])
@@ -167,3 +168,25 @@ def test_units_follow_the_values_and_stay_where_no_two_differ():
     values = np.float32([[10, 0, 0, 5], [30, 1, 1, 5], [np.nan, 1, 1, np.nan]])
     made = in_units_of(values, KINDS)
     assert made.items[0].scale == Scale(20.0, 10.0, 10.0, 30.0) and made.items[3] == KINDS.items[3]
+
+
+# Grades ---------------------------------------------------------------------------------------------------------------
+
+SEVERITY = Label("severity", ("none", "mild", "severe"), ordered=True)
+
+
+def test_a_grade_has_values_like_a_class_and_is_no_class():
+    labels = Labels((Label("breed", ("a", "b")), SEVERITY))
+    assert (SEVERITY.kind, SEVERITY.values, SEVERITY.binary, SEVERITY.ends) == ("grade", 3, False, (0, 2))
+    assert (labels.grades, labels.categorical, labels.plain) == ((1,), (0,), labels)
+    assert SEVERITY.value_of("Severe") == 2 and SEVERITY.written(1) == "mild"
+
+
+def test_config_of_a_grade_round_trips_and_says_that_it_is_one():
+    labels = Labels((SEVERITY, Label("breed", ("a", "b"))))
+    assert Labels.from_config(labels.get_config()) == labels
+    assert [config.get("kind") for config in labels.get_config()] == ["grade", None]
+
+
+def test_a_grade_is_not_the_same_as_a_class_of_the_same_values():
+    assert not Labels((SEVERITY,)).same_as(Labels((Label("severity", SEVERITY.classes),)))

@@ -14,8 +14,8 @@ from tf_ccvae.number_labels import Scale
 from tf_ccvae.support.errors import UserError
 
 
-class NumbersRefused(UserError, ValueError):
-    """A number label met something that has no way to treat it; the message is one line that names both."""
+class LabelsRefused(UserError, ValueError):
+    """A label met something that has no way to treat its kind; the message is one line that names both."""
 
 
 def known(values: Any) -> np.ndarray:
@@ -47,11 +47,21 @@ def refuse_numbers(labels: Labels, what: str, remedy: str = "leave it out by dat
       remedy: what to do.
 
     Raises:
-      NumbersRefused: there is a number label; the message names it.
+      LabelsRefused: there is a number label; the message names it.
     """
     if labels.numbers:
         name = labels.names[labels.numbers[0]]
-        raise NumbersRefused(f"{what} knows no labels that are numbers, and {name!r} is one; {remedy}")
+        raise LabelsRefused(f"{what} knows no labels that are numbers, and {name!r} is one; {remedy}")
+
+
+def refuse_grades(labels: Labels, what: str, remedy: str) -> None:
+    """For what has no way to treat grades; as `refuse_numbers`.
+
+    Raises:
+      LabelsRefused: there is a grade; the message names it.
+    """
+    if labels.grades:
+        raise LabelsRefused(f"{what} knows no grades, and {labels.names[labels.grades[0]]!r} is one; {remedy}")
 
 
 class Columns(NamedTuple):

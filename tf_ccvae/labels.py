@@ -1,13 +1,14 @@
-"""What the labels are: names, binary or categorical or a number, and how many characteristic latents each one owns.
+"""What the labels are: names, kinds, and how many characteristic latents each one owns.
 
-A label value is an integer: 0 or 1 for a binary label, a class index for a categorical one, `MISSING` where nobody
-knows it. The value of a number label is a number in the user's own units, NaN where nobody knows it. An array of the
-values of several labels, one column each, is an array of integers where none of them is a number label; with a number
-label it is an array of floats, and then NaN stands for a missing value of any label, for -1 may be a number;
-`label_arrays` has more about them. Characteristic latents are laid out label after label; the style latents follow.
+A label value is an integer: 0 or 1 for a binary label, the place of a class for a categorical one and for a grade,
+whose classes stand in order, `MISSING` where nobody knows it. The value of a number label is a number in the user's own
+units, NaN where nobody knows it. An array of the values of several labels, one column each, is an array of integers
+where none of them is a number label; with a number label it is an array of floats, and then NaN stands for a missing
+value of any label, for -1 may be a number; `label_arrays` has more about them. Characteristic latents are laid out
+label after label; the style latents follow.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from numbers import Integral
@@ -28,15 +29,17 @@ class Label:
 
     Args:
       name: unique among the labels of a data set.
-      classes: names of the classes of a categorical label, at least two; empty for the other kinds.
+      classes: names of the classes of a categorical label or a grade, at least two; empty for the other kinds.
       latents: number of characteristic latents, at least 1.
       scale: the units of a number label; None for the other kinds.
+      ordered: whether the classes stand in order, from little to much, say: the label is a grade.
     """
 
     name: str
     classes: tuple[str, ...] = ()
     latents: int = 1
     scale: Scale | None = None
+    ordered: bool = False
 
     def __post_init__(self) -> None:
         if self.latents < 1:
@@ -45,11 +48,14 @@ class Label:
             raise ValueError(f"label {self.name!r}: classes must be at least two different names, got {self.classes}")
         if self.classes and self.scale:
             raise ValueError(f"label {self.name!r}: has classes or a scale, not both")
+        if self.ordered and not self.classes:
+            raise ValueError(f"label {self.name!r}: is a grade without classes; list them in order")
 
     @property
     def kind(self) -> str:
-        """'binary', 'class' or 'number'."""
-        return "number" if self.scale else "class" if self.classes else "binary"
+        """'binary', 'class', 'grade' or 'number'."""
+        listed = "grade" if self.ordered else "class" if self.classes else "binary"
+        return "number" if self.scale else listed
 
     @property
     def binary(self) -> bool:
@@ -142,27 +148,10 @@ class Label:
         return int(text) if digits and int(text) < self.values else None
 
 
-def parted(text: str, names: Sequence[str], has: Callable[[str, str], bool]) -> tuple[str, str] | None:
-    """A text NAME=VALUE as its two parts, None if it has no '='. Names of labels and classes may hold '=' themselves.
-
-    Of several ways to part the text, the one with the longest name of a label that has the value; then the one with the
-    longest name of a label; then the one with the longest name.
-
-    Args:
-      text: such as `Smiling=on`.
-      names: of the labels.
-      has: whether a label, by its name, has a value.
-    """
-    places = [i for i, x in enumerate(text) if x == "=" and i]
-    parts = [(text[:i], text[i + 1 :]) for i in reversed(places)]
-    named = [part for part in parts if part[0] in names]
-    return next((part for part in named if has(*part)), next(iter(named or parts), None))
-
-
 class LabelConfig(TypedDict):
     """A label as files and the configurations of models hold it; see `Label`.
 
-    `kind` is 'number' and there is a `scale` for a number label; neither is there for the others.
+    `kind` is 'number' and there is a `scale` for a number label; it is 'grade' for a grade, and not there otherwise.
     """
 
     name: str
@@ -175,7 +164,9 @@ class LabelConfig(TypedDict):
 def config_of(label: Label) -> LabelConfig:
     """A label as a configuration holds it."""
     config: LabelConfig = {"name": label.name, "classes": list(label.classes), "latents": label.latents}
-    return {**config, "kind": "number", "scale": dict(vars(label.scale))} if label.scale else config
+    if label.scale:
+        return {**config, "kind": "number", "scale": dict(vars(label.scale))}
+    return {**config, "kind": "grade"} if label.ordered else config
 
 
 def label_of(config: LabelConfig) -> Label:
@@ -185,10 +176,10 @@ def label_of(config: LabelConfig) -> Label:
       ValueError: it is of a kind that this version does not know.
     """
     kind = config.get("kind")
-    if kind not in (None, "number"):
+    if kind not in (None, "number", "grade"):
         raise ValueError(f"label {config['name']!r}: is of kind {kind!r}, which this version of tf_ccvae does not know")
-    scale = Scale(**{key: float(x) for key, x in config["scale"].items()}) if kind else None
-    return Label(config["name"], tuple(config["classes"]), int(config["latents"]), scale)
+    scale = Scale(**{key: float(x) for key, x in config["scale"].items()}) if kind == "number" else None
+    return Label(config["name"], tuple(config["classes"]), int(config["latents"]), scale, kind == "grade")
 
 
 @dataclass(frozen=True)
@@ -261,7 +252,12 @@ class Labels:
     @property
     def categorical(self) -> tuple[int, ...]:
         """Positions of the categorical labels."""
-        return tuple(i for i, x in enumerate(self.items) if x.classes)
+        return tuple(i for i, x in enumerate(self.items) if x.kind == "class")
+
+    @property
+    def grades(self) -> tuple[int, ...]:
+        """Positions of the grades."""
+        return tuple(i for i, x in enumerate(self.items) if x.ordered)
 
     @property
     def numbers(self) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ import * as ort from "onnxruntime-web";
 import { PNG } from "pngjs";
 import { Mistake, asked } from "./values.mjs";
 
-const FORMATS = [1, 2]; // of ccvae.json that are read here
+const FORMATS = [1, 2, 3]; // of ccvae.json that are read here
 const WITHIN = 1.6448536; // standard deviations to either side of a normal's mean hold 90 % of it
 ort.env.wasm.numThreads = 1;
 const floats = (data, shape) => new ort.Tensor("float32", data, shape);
@@ -32,7 +32,18 @@ function valueOf(latents, label) {
   }
   const logits = label.classifier.kernel.map((row, v) =>
     row.reduce((sum, weight, i) => sum + weight * own[i], label.classifier.bias[v]));
-  return logits.indexOf(Math.max(...logits));
+  const scores = label.ordered ? logOfGrades(logits) : logits;
+  return scores.indexOf(Math.max(...scores));
+}
+
+// log q(y = v | z) of a grade, whose logits are those of y >= v: log(sigmoid(l_v) - sigmoid(l_{v+1})).
+function logOfGrades(logits) {
+  const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+  return logits.map((logit, v) => {
+    const lower = v === 0 ? Infinity : logit;
+    const upper = v + 1 < logits.length ? logits[v + 1] : -Infinity;
+    return Math.log1p(-Math.exp(upper - lower)) - softplus(-lower) - softplus(upper);
+  });
 }
 
 // A number in the label's units as the model works with it; in float32, as the graphs are.
@@ -142,7 +153,7 @@ async function main(folder, picture, result, ...settings) {
   if (!result) throw new Mistake("write node ccvae.mjs DIR PICTURE.png RESULT.png LABEL=VALUE ...");
   const about = JSON.parse(readFileSync(join(folder, "ccvae.json"), "utf8"));
   if (!FORMATS.includes(about.format)) {
-    throw new Mistake(`${join(folder, "ccvae.json")}: has format ${about.format}; this program reads 1 and 2`);
+    throw new Mistake(`${join(folder, "ccvae.json")}: has format ${about.format}; this program reads 1, 2 and 3`);
   }
   const { image, labels } = about;
   const shape = image.layout === "nchw"

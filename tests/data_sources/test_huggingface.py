@@ -198,6 +198,22 @@ def test_a_column_is_a_number_label_where_the_settings_say_so(tmp_path):
         huggingface.load("made", place, 8, 1, cache_dir=tmp_path / "c", label_kinds={"aeg": "number"})
 
 
+def test_columns_and_class_labels_are_grades_where_the_settings_say_so(tmp_path):
+    columns = {"image": [picture(10 * i) for i in range(12)], "harm": ["none", "mild", "severe"] * 4}
+    columns |= {"stage": [i % 4 for i in range(12)], "depth": [None if i == 5 else i % 3 for i in range(12)]}
+    features = {"image": datasets.Image(), "harm": datasets.Value("string"), "stage": datasets.Value("int64")}
+    place = saved(tmp_path / "made", columns, features | {"depth": datasets.ClassLabel(names=["b", "c", "a"])})
+    kinds = {"harm": ["none", "mild", "severe"], "stage": "grade", "depth": ["a", "b", "c"]}
+    found = huggingface.load("made", place, 8, 1, cache_dir=tmp_path / "c", label_kinds=kinds)
+    assert [(label.kind, len(label.classes)) for label in found.labels] == [("grade", 3), ("grade", 4), ("grade", 3)]
+    for split in map(found.split, SPLITS):
+        numbers = np.asarray(split.images)[:, 0, 0, 0].astype(int) // 10
+        expected = [[i % 3, i % 4, MISSING if i == 5 else (i + 1) % 3] for i in numbers]
+        np.testing.assert_array_equal(split.labels, expected)
+    with pytest.raises(DataError, match=r"column 'depth': holds words, of which a grade has to know the order"):
+        huggingface.load("made", place, 8, 1, cache_dir=tmp_path / "c", label_kinds={"depth": "grade"})
+
+
 def test_column_without_a_zero_is_left_out_and_said(tmp_path):
     lines = ["file_name,smile,hat", *(f"{i}.png,{i % 2},{1 if i % 2 else -1}" for i in range(12))]
     place = with_metadata(tmp_path / "m", lines)

@@ -160,12 +160,12 @@ def test_program_refuses_in_one_line(argv, line, capsys):
 
 def test_program_says_what_was_taken_for_what_lists_what_is_wrong_and_goes_on(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    lines = ["file,smile,age"]
+    lines = ["file,smile,age,harm"]
     for i in range(14):
         Image.new("L", (28, 28), 10 * i).save(tmp_path / f"{i:04}.png")
-        lines.append(f"{i:04}.png,{('yes', 'no', 'NA')[i % 3]},{20 + i}")
+        lines.append(f"{i:04}.png,{('yes', 'no', 'NA')[i % 3]},{20 + i},{('none', 'mild', 'severe')[i % 3]}")
     (tmp_path / "0002.png").write_bytes(b"no picture")
-    lines[5] = "0004,yes,24"
+    lines[5] = "0004,yes,24,mild"
     (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
     arguments = [
         "--data.images",
@@ -174,9 +174,13 @@ def test_program_says_what_was_taken_for_what_lists_what_is_wrong_and_goes_on(tm
         str(tmp_path / "labels.csv"),
         "--data.image-size",
         "28",
+        "--data.label-kinds",
+        "{harm: [none, mild, severe]}",
     ]
     assert main(["inspect", "configs/folder.yaml", *arguments, "--to", str(tmp_path / "out")]) == 0
     text = capsys.readouterr().out
+    assert "harm: 3 grades in order (none < mild < severe)" in text
+    assert text.index("harm=none") < text.index("harm=mild") < text.index("harm=severe")
     assert "smile: 'yes' is on, 'no' is off, 'NA' is unknown" in text
     assert "labels.csv, line 6: no image 0004" in text and "0004.png is there, write that" in text
     assert "age: 14 different whole numbers, 20 to 33, taken for a number; data.label_kinds: {age: class} takes" in text
@@ -184,7 +188,7 @@ def test_program_says_what_was_taken_for_what_lists_what_is_wrong_and_goes_on(tm
     results = json.loads((tmp_path / "out" / "inspection.json").read_text())
     assert len(results["problems"]) == 2
     seen = results["numbers"][0]["seen in training"]
-    assert results["kinds"] == {"smile": "binary", "age": "number"}
+    assert results["kinds"] == {"smile": "binary", "age": "number", "harm": "grade"}
     assert sum(seen["histogram"]) == seen["known"] and 20 <= seen["low"] < seen["median"] < seen["high"] <= 33
     assert "lowest" in text and "|@" in text
     assert sum(results["splits"][name]["examples"] for name in ("train", "validation", "test")) == 12

@@ -45,7 +45,7 @@ def test_numbers_are_read_in_their_own_units_and_minus_one_is_a_number():
 def test_few_whole_numbers_are_a_number_and_the_program_says_how_to_make_classes_of_them():
     cells = ["0", "3", "1", "2", "4", "3"]
     assert column(cells, name="grade").meaning.endswith(
-        "taken for a number; data.label_kinds: {grade: class} takes them for classes"
+        "taken for a number; data.label_kinds: {grade: class} takes them for classes, {grade: grade} for grades"
     )
     made = column(["10", "9", "9.0", "10", ""], "class")
     assert made.label.classes == ("9", "10")
@@ -78,6 +78,66 @@ def test_words_are_classes_by_the_alphabet():
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line_with_what_to_do(cells, kind, message):
+    with pytest.raises(NotLabels) as caught:
+        column(cells, kind)
+    assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
+
+
+# Grades ---------------------------------------------------------------------------------------------------------------
+
+WORDS = ["none", "mild", "severe"]
+
+
+def test_numbers_that_are_said_to_be_a_grade_stand_by_their_size():
+    made = column(["10", "2", "9", "2.0", "", "-1", "10"], "grade")
+    assert made.label.kind == "grade" and made.label.classes == ("2", "9", "10")
+    np.testing.assert_array_equal(made.values, [2, 0, 1, 0, NAN, NAN, 2])
+    assert made.meaning == "3 grades in order (2 < 9 < 10); '-1': unknown"
+
+
+def test_minus_one_is_a_grade_where_there_are_lower_ones_or_where_it_is_listed():
+    assert column(["-2", "-1", "0", "1", "2", "-1"], "grade").label.classes == ("-2", "-1", "0", "1", "2")
+    made = column(["-1", "1", "0"], ["-1", 0, 1])
+    assert made.label.classes == ("-1", "0", "1")
+    np.testing.assert_array_equal(made.values, [0, 2, 1])
+
+
+def test_words_are_a_grade_in_the_order_of_the_settings_and_none_is_one_of_them_where_it_is_listed():
+    made = column(["severe", "none", "Mild", "", "?", "none"], WORDS)
+    assert made.label.kind == "grade" and made.label.classes == ("none", "mild", "severe")
+    np.testing.assert_array_equal(made.values, [2, 0, 1, NAN, NAN, 0])
+    assert made.meaning == "3 grades in order (none < mild < severe); '?': unknown"
+    assert column(["severe", "none", "mild"], WORDS[1:]).meaning.endswith("; 'none': unknown")
+
+
+def test_numbers_may_be_listed_against_their_size_and_a_grade_without_examples_too():
+    made = column(["1", "3", "1.0"], [4, 3, 2, 1])
+    assert made.label.classes == ("4", "3", "2", "1")
+    np.testing.assert_array_equal(made.values, [3, 1, 3])
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "message"),
+    [
+        (
+            ["mild", "severe", "mild"],
+            "grade",
+            "holds words, of which a grade has to know the order; list all of them from the lowest on, such as "
+            "data.label_kinds: {x: [mild, severe]}",
+        ),
+        (
+            ["mild", "bad", "severe"],
+            WORDS,
+            "'bad' (line 3) is not one of the grades none, mild, severe; correct it, or",
+        ),
+        (["1", "2"], ["1", 1.0, "2"], "data.label_kinds lists 1, 1, 2; list two or more different grades in order"),
+        (["1", "2"], ["1"], "data.label_kinds lists 1; list two or more"),
+        (["7", "7", ""], "grade", "holds 1 different numbers, so it is no grade; 2 to 200 are"),
+        ([str(i) for i in range(300)], "grade", "holds 300 different numbers, so it is no grade"),
+        (["mild", "mild"], WORDS, "holds fewer than two different grades in the whole file"),
+    ],
+)
+def test_what_is_no_grade_is_refused_in_one_line_with_what_to_do(cells, kind, message):
     with pytest.raises(NotLabels) as caught:
         column(cells, kind)
     assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
@@ -131,6 +191,18 @@ def test_settings_decide_over_what_is_seen(ages):
     assert ages(label_kinds={"smile": "number"}).labels.items[2].kind == "number"
     with pytest.raises(DataError, match=r"data\.label_kinds: no label 'aeg'; did you mean 'age'\?"):
         ages(label_kinds={"aeg": "number"})
+
+
+def test_a_folder_has_grades_beside_the_other_kinds(ages):
+    data = ages(label_kinds={"breed": ["pug", "beagle"], "smile": "grade"})
+    assert [label.kind for label in data.labels] == ["number", "grade", "grade"]
+    assert data.labels.items[1].classes == ("pug", "beagle")
+    assert "breed: 2 grades in order (pug < beagle)" in data.about["meaning"]
+    np.testing.assert_array_equal(data.train.labels[:4, 1:], [[0, 0], [1, 1], [0, 0], [1, NAN]])
+    with pytest.raises(
+        DataError, match=r"column 'breed': holds words, of which a grade has to know the order; .*label"
+    ):
+        ages(label_kinds={"breed": "grade"})
 
 
 def test_a_number_far_from_the_training_values_is_warned_of(ages):

@@ -66,8 +66,8 @@ def test_python_example_says_what_is_no_number_and_what_is_of_a_later_version(
     arguments = [str(picture), str(tmp_path / "edited.png"), "age=old"]
     with pytest.raises(python_example["Mistake"], match="age=old: is not a number; training values were 20 to 70"):
         python_example["main"]([str(numbers_exported.folder), *arguments])
-    (tmp_path / "ccvae.json").write_text('{"format": 3}')
-    with pytest.raises(python_example["Mistake"], match="has format 3; this program reads 1 and 2"):
+    (tmp_path / "ccvae.json").write_text('{"format": 4}')
+    with pytest.raises(python_example["Mistake"], match="has format 4; this program reads 1, 2 and 3"):
         python_example["main"]([str(tmp_path), *arguments])
 
 
@@ -94,8 +94,8 @@ def test_node_example_prints_numbers_and_sets_them(numbers_exported, uses, array
         assert said["numbers"][name]["interval"] == pytest.approx(interval, rel=1e-4)
     assert is_edited(tmp_path / "edited.png", uses, arrays)
     assert "age=old: is not a number; training values were 20 to 70" in run(numbers_exported.folder, "age=old").stderr
-    (tmp_path / "ccvae.json").write_text('{"format": 3}')
-    assert "has format 3; this program reads 1 and 2" in run(tmp_path, "age=60.5").stderr
+    (tmp_path / "ccvae.json").write_text('{"format": 4}')
+    assert "has format 4; this program reads 1, 2 and 3" in run(tmp_path, "age=60.5").stderr
 
 
 @pytest.mark.system

@@ -12,6 +12,7 @@ from tf_ccvae.models.baselines.mvae import LabelExperts
 from tf_ccvae.models.ccvae import CCVAE
 from tf_ccvae.models.conditional_prior import LabelDistributions
 from tf_ccvae.models.counting import LabelCounts, Sum
+from tf_ccvae.models.grade_distributions import GradeDistributions
 from tf_ccvae.models.independence import Critic
 from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.likelihood import Likelihood
@@ -23,6 +24,7 @@ from tf_ccvae.training.muon import Muon
 from tf_ccvae.training.optimizer import FusedAdam
 
 LABELS = Labels((Label("glasses"), Label("colour", ("red", "green", "blue")), Label("smile", latents=2)))
+GRADES = Labels((Label("stage", ("a", "b", "c"), 2, ordered=True),))
 NUMBERS = Labels((Label("age", latents=2, scale=Scale(45.0, 15.0, 20.0, 70.0)),))
 IMAGE, SMALL = (28, 28, 1), {"latents": 9, "widths": (4, 4, 8), "hidden": 16}
 MADE = {
@@ -49,6 +51,7 @@ MADE = {
     "residual_decoder": lambda: residual.ResidualDecoder(IMAGE, 9, (4, 8), 16),
     "sum": lambda: Sum(("first", "second")),
     "counts": lambda: LabelCounts(LABELS),
+    "grades": lambda: GradeDistributions(GRADES, separation=3.0, pace=2.0),
     "numbers": lambda: NumberDistributions(NUMBERS, 10.0),
     "number_errors": lambda: NumberErrors(NUMBERS),
     "adam": lambda: FusedAdam(0.003, beta_2=0.98, global_clipnorm=2.0),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tf_ccvae.labels import Label, Labels
+from tf_ccvae.models import grade_counting
 from tf_ccvae.models.counting import LabelCounts, Sum, predicted_values
 
 LABELS = Labels((Label("a"), Label("b", ("x", "y", "z"))))
@@ -71,3 +72,31 @@ def test_means_weigh_examples_not_batches():
 def test_prediction_never_picks_a_value_that_a_label_does_not_have():
     log_marginals = np.log([[[0.2, 0.8, 1.0], [0.1, 0.2, 0.7]]]).astype(np.float32)
     np.testing.assert_array_equal(predicted_values(log_marginals, LABELS), [[1, 2]])
+
+
+# Grades ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_grade_has_the_mean_steps_off_and_the_rank_correlation_of_its_examples():
+    from scipy.stats import spearmanr
+
+    random = np.random.default_rng(0)
+    labels = Labels((Label("hat"), Label("g", tuple("01234"), ordered=True)))
+    true = random.integers(0, 5, 300)
+    predicted = np.clip(true + random.integers(-1, 2, 300), 0, 4)
+    metric = LabelCounts(labels)
+    for rows in (slice(0, 100), slice(100, 300)):
+        pair = (np.stack([x[rows] % 2, x[rows]], axis=1) for x in (true, predicted))
+        values, read = pair
+        metric.update_state(values, np.array([[True, True]]) & (values >= 0), read)
+    measured = metric.per_label()
+    assert measured["g"]["steps_off"] == pytest.approx(np.abs(true - predicted).mean())
+    assert measured["g"]["rank_correlation"] == pytest.approx(spearmanr(true, predicted).statistic)
+    assert not {"steps_off", "rank_correlation"} & set(measured["hat"])
+
+
+def test_rank_correlation_is_1_in_order_minus_1_against_it_and_not_known_where_nothing_varies():
+    assert grade_counting.rank_correlation(np.diag([3, 0, 2, 5])) == pytest.approx(1)
+    assert grade_counting.rank_correlation(np.diag([3, 2, 5])[::-1]) == pytest.approx(-1)
+    assert np.isnan(grade_counting.rank_correlation(np.array([[3, 0], [4, 0]])))
+    assert np.isnan(grade_counting.steps_off(np.zeros((2, 2)))) and np.isnan(grade_counting.rank_correlation(np.eye(1)))

@@ -146,7 +146,7 @@ def test_the_policy_of_the_page_itself_is_that_of_the_server():
         (lambda built, folder: (folder / "ccvae.json").unlink(), "no ccvae.json"),
         (lambda built, folder: (folder / "ccvae.json").write_text("{"), "not readable"),
         (lambda built, folder: (folder / "ccvae.json").write_text("[]"), "no files and image"),
-        (lambda built, folder: write_sidecar(folder, format=9), "has format 9, and the page reads 1 and 2; update"),
+        (lambda built, folder: write_sidecar(folder, format=9), "has format 9, and the page reads 1, 2, 3; update"),
         (lambda built, folder: write_sidecar(folder, files={}), "export the run again with --formats onnx"),
         (
             lambda built, folder: write_sidecar(folder, files={"onnx/encoder": "../dist/index.html"}),

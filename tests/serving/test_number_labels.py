@@ -90,11 +90,11 @@ def test_commands_print_numbers_by_name_and_set_them(double, numbers_exported, p
     assert "age=old: is not a number; training values were 20 to 70" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", [{"format": 3}, {}, []])
+@pytest.mark.parametrize("content", [{"format": 4}, {}, []])
 def test_a_description_of_another_format_is_refused(tmp_path, content):
     path = tmp_path / "ccvae.json"
     path.write_text(json.dumps(content))
-    with pytest.raises(errors.BadInput, match="and this client reads 1 and 2; update tf_ccvae"):
+    with pytest.raises(errors.BadInput, match="and this client reads 1, 2, 3; update tf_ccvae"):
         CCVAEClient("grpc://127.0.0.1:9", description=path)
 
 

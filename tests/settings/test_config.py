@@ -61,6 +61,20 @@ def test_label_names_on_the_command_line(text, value):
     assert read(["--data.label-names", text]).config.data.label_names == value
 
 
+def test_kinds_of_labels_and_the_order_of_words_mean_the_same_everywhere(yaml_file, tmp_path):
+    text = "{age: number, stage: grade, harm: [none, mild, severe], 'on': [2, 1]}"
+    config = parse(["--data.name", "huggingface:x", "--data.label-kinds", text]).config
+    assert config.data.label_kinds == {
+        "age": "number",
+        "stage": "grade",
+        "harm": ("none", "mild", "severe"),
+        "on": (2, 1),
+    }
+    assert Config.from_yaml(yaml_file(f"data: {{label_kinds: {text}}}")).data.label_kinds == config.data.label_kinds
+    config.to_yaml(tmp_path / "written.yaml")
+    assert Config.from_yaml(tmp_path / "written.yaml") == config
+
+
 @pytest.mark.parametrize(
     ("text", "value"), [("[shift, flip]", ("shift", "flip")), ("flip,colour", ("flip", "colour")), ("[]", ())]
 )

@@ -45,6 +45,16 @@ def refusal(capsys, *argv):
         (["--xyzzy", "3"], "--xyzzy: unknown setting; --help lists all settings"),
         (["train"], "train: not a setting; settings are written --training.epochs 10"),
         (["--training.epochs", "ten"], "--training.epochs: 'ten' is not an integer or auto"),
+        (
+            ["--data.label-kinds", "{harm: ordered}"],
+            "--data.label-kinds: '{harm: ordered}' is not a mapping from names to one of binary, class, number, "
+            "grade or a list of words, such as {age: number}; 'no' needs quotes",
+        ),
+        (
+            ["--data.label-kinds", "{harm: [no, mild]}"],  # YAML's word for false
+            "--data.label-kinds: '{harm: [no, mild]}' is not a mapping from names to one of binary, class, number, "
+            "grade or a list of words, such as {age: number}; 'no' needs quotes",
+        ),
         (["--training.epochs", "2.5"], "--training.epochs: '2.5' is not an integer or auto"),
         (["--training.epochs", "true"], "--training.epochs: 'true' is not an integer or auto"),
         (["--training.epochs", "{"], "--training.epochs: '{' is not an integer or auto"),

@@ -2,8 +2,9 @@
 
 The CSV file (UTF-8, commas, one header line) has a column `file`, the image's path inside the folder; optionally a
 column `split` with `train`, `validation` or `test`; every other column is a label, and empty where nobody knows: a
-binary one of 1 and 0, one of classes with a word for each, or a number with its own units. `kinds` says how the kind is
-seen, and `columns` how else on, off and unknown may be written. With `label_names` other columns are not looked at.
+binary one of 1 and 0, one of classes with a word for each, a grade of ordered classes, or a number with its own units.
+`kinds` says how the kind is seen, and `columns` how else on, off and unknown may be written. With `label_names` other
+columns are not looked at.
 
     file,split,smile,breed,age
     anna/1.jpg,train,1,poodle,3.5
@@ -26,6 +27,7 @@ from tf_ccvae.data.class_folders import images_in
 from tf_ccvae.data.dataset import SPLITS, DataError, Dataset, Split, Unusable, check_train_labels
 from tf_ccvae.data.folder_table import Table, read_table, refusal
 from tf_ccvae.data.images import fitted
+from tf_ccvae.data.kinds import Kind
 from tf_ccvae.data.pictures import Pictures
 from tf_ccvae.label_arrays import in_units_of
 
@@ -40,7 +42,7 @@ def load(
     seed: int = 0,
     label_names: Sequence[str] = (),
     unmarked: str | None = None,
-    label_kinds: Mapping[str, str] | None = None,
+    label_kinds: Mapping[str, Kind] | None = None,
     white: int | None = None,
     left_out: list[str] | None = None,
     cache_dir: Path | None = None,
@@ -58,7 +60,7 @@ def load(
       seed: which examples fall into which split; not used if the CSV file has a column `split`.
       label_names: the labels to read; every column is one if empty.
       unmarked: 'off' if what is not marked is off in a column that has no 0; None to refuse such a column.
-      label_kinds: for some labels which kind they are, as `kinds.KINDS`; the others' is seen from their values.
+      label_kinds: for some labels which kind they are, as `kinds.read` takes it; the others' is seen from their values.
       white: the value that is white in a 16-bit image; None for the largest of the fewest bits that hold all of them.
       left_out: takes what cannot be used, one sentence each, and the rest is loaded; None to refuse instead.
       cache_dir: where decoded images are kept; the user's cache folder if None.

@@ -61,7 +61,7 @@ def read_table(
     images: Path,
     label_names: Sequence[str] = (),
     unmarked: str | None = None,
-    label_kinds: Mapping[str, str] | None = None,
+    label_kinds: Mapping[str, kinds.Kind] | None = None,
 ) -> Table:
     """Reads a CSV file of labels.
 
@@ -70,7 +70,7 @@ def read_table(
       images: the folder of images.
       label_names: the labels to read; all columns but `file` and `split` if empty.
       unmarked: 'off' if what is not marked is off in a column without any 0, None if such a column is a problem.
-      label_kinds: for some labels which kind they are, one of `kinds.KINDS`; the others' is seen from their values.
+      label_kinds: for some labels which kind they are, as `kinds.read` takes it; the others' is seen from their values.
 
     Returns:
       What can be used, and what cannot.
@@ -144,7 +144,10 @@ def _file_hint(header: Sequence[str]) -> str:
 
 
 def _labels(
-    rows: Sequence[tuple[int, dict[str, str]]], names: Sequence[str], unmarked: str | None, by_name: Mapping[str, str]
+    rows: Sequence[tuple[int, dict[str, str]]],
+    names: Sequence[str],
+    unmarked: str | None,
+    by_name: Mapping[str, kinds.Kind],
 ) -> tuple[np.ndarray, list[str], Labels, list[str]]:
     """Values (rows, labels), what was taken for what, the labels that can be used, what is wrong with the others."""
     read, wrong = {}, {}

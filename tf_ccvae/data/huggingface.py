@@ -15,6 +15,7 @@ from tf_ccvae.data import cache, numbers
 from tf_ccvae.data.dataset import Dataset, Split, Unusable, check_train_labels
 from tf_ccvae.data.huggingface_source import Source, open_source
 from tf_ccvae.data.images import fitted
+from tf_ccvae.data.kinds import Kind
 from tf_ccvae.data.near_miss import Index
 from tf_ccvae.data.pictures import Pictures, usable
 from tf_ccvae.data.splits import Plan, plan
@@ -32,7 +33,7 @@ def load(
     test_fraction: float = 0.1,
     label_names: Sequence[str] = (),
     unmarked: str | None = None,
-    label_kinds: Mapping[str, str] | None = None,
+    label_kinds: Mapping[str, Kind] | None = None,
     white: int | None = None,
     progress: bool = False,
     left_out: list[str] | None = None,
@@ -48,7 +49,7 @@ def load(
       validation_fraction, test_fraction: shares of the training split for the splits that the data set lacks.
       label_names: labels that will be used; other columns are not looked at. All are if empty.
       unmarked: 'off' if what is not marked is off in a column that has no 0; None to leave such a column out.
-      label_kinds: which kind some columns are, as `kinds.KINDS`; a column is a number label only so.
+      label_kinds: which kind some columns are, as `kinds.read` takes it; a column is a number label or a grade only so.
       white: the value that is white in a 16-bit picture; None for the largest of the fewest bits that hold all of them.
       progress: show a progress bar on standard error.
       left_out: takes what cannot be used, one sentence each, and the rest is loaded; None to refuse instead.

@@ -3,8 +3,9 @@
 Class labels are categorical labels and booleans binary ones. Columns of integers, decimals or text are looked at as a
 whole: 0 and 1, or words for on and off, are a binary label; few different words are classes, and so are few different
 integers if the settings ask for the column by its name. A column is a number label only where the settings say so
-(`data.label_kinds`), for most numbers in such data describe the pictures. A column of lists of classes gives one binary
-label for each class: on where the list holds it.
+(`data.label_kinds`), for most numbers in such data describe the pictures, and a grade likewise, class labels too: the
+order in which a data set names its classes is seldom one of grades. A column of lists of classes gives one binary label
+for each class: on where the list holds it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -51,7 +52,7 @@ def read_labels(
     where: str,
     wanted: Sequence[str] = (),
     unmarked: str | None = None,
-    label_kinds: Mapping[str, str] | None = None,
+    label_kinds: Mapping[str, kinds.Kind] | None = None,
 ) -> tuple[Labels, dict[str, np.ndarray], list[str]]:
     """The labels of all examples.
 
@@ -60,7 +61,7 @@ def read_labels(
       where: the data set, for messages.
       wanted: names of labels, or of columns, that the settings ask for; all columns are looked at if empty.
       unmarked: as `columns.read_column` takes it.
-      label_kinds: which kind some columns are, as `kinds.KINDS`.
+      label_kinds: which kind some columns are, as `kinds.read` takes it.
 
     Returns:
       What the labels are; for each split int16 (examples, labels), or float32 with a number label; and what was taken
@@ -110,16 +111,23 @@ def _together(parts: Sequence[np.ndarray], floats: bool) -> np.ndarray:
 
 
 def _of_kind(
-    name: str, feature: Any, cells: dict[str, list[Any]], unmarked: str | None, kind: str, where: str
+    name: str, feature: Any, cells: dict[str, list[Any]], unmarked: str | None, kind: kinds.Kind, where: str
 ) -> tuple[list[Label], Values, str] | None:
     """A column of the kind that the settings say; None where the type of the column says it too."""
     import datasets
 
-    if not isinstance(feature, datasets.Value):
-        if kind == "class" and isinstance(feature, datasets.ClassLabel):
+    of_classes, grade = isinstance(feature, datasets.ClassLabel), kind == "grade" or not isinstance(kind, str)
+    if not isinstance(feature, datasets.Value) and not (of_classes and grade):
+        if kind == "class" and of_classes:
             return None
-        raise DataError(f"{where}: data.label_kinds: column {name!r} cannot be a {kind}; leave it out there")
-    texts = ["" if x is None else _text(x) for column in cells.values() for x in column]
+        what = "grade" if grade else kind
+        raise DataError(f"{where}: data.label_kinds: column {name!r} cannot be a {what}; leave it out there")
+    called = class_names(feature.names) if of_classes else None
+
+    def text(cell: Any) -> str:
+        return "" if cell is None or (called and cell < 0) else called[cell].strip() if called else _text(cell)
+
+    texts = [text(x) for column in cells.values() for x in column]
     try:
         made = kinds.read(name, texts, range(len(texts)), unmarked, kind)
     except NotLabels as error:

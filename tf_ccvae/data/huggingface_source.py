@@ -10,6 +10,7 @@ import numpy as np
 from tf_ccvae.data import cache, class_folders
 from tf_ccvae.data.dataset import DataError, describe_classes
 from tf_ccvae.data.huggingface_columns import image_column, read_labels
+from tf_ccvae.data.kinds import Kind
 from tf_ccvae.data.network import reachable
 from tf_ccvae.labels import Label, Labels
 from tf_ccvae.support.packages import missing_package
@@ -73,7 +74,7 @@ def open_source(
     label_names: Sequence[str] = (),
     unmarked: str | None = None,
     left_out: list[str] | None = None,
-    label_kinds: Mapping[str, str] | None = None,
+    label_kinds: Mapping[str, Kind] | None = None,
 ) -> Source:
     """The pictures and labels of a data set.
 
@@ -120,7 +121,7 @@ def _from_package(
     label_names: Sequence[str],
     unmarked: str | None,
     left_out: list[str] | None,
-    label_kinds: Mapping[str, str] | None,
+    label_kinds: Mapping[str, Kind] | None,
 ) -> Source:
     splits = {str(split): rows for split, rows in _opened(name, folder, where).items()}
     first = next(iter(splits.values()))

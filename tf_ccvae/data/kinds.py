@@ -1,4 +1,4 @@
-"""Which kind of label a column of text is, and its values: binary, one of classes, or a number.
+"""Which kind of label a column of text is, and its values: binary, one of classes, a grade, or a number.
 
 The kind is seen from all cells together, or the settings say it (`data.label_kinds`):
 
@@ -6,11 +6,14 @@ The kind is seen from all cells together, or the settings say it (`data.label_ki
     other numbers                                          a number, in its own units
     up to 200 different words, each twice on the average   one of classes
 
-Whole numbers of few values may be classes as well; they are taken for a number, which is said with how to change it.
+Whole numbers of few values may be classes or grades as well; they are taken for a number, which is said with how to
+change it. A column is a grade only where the settings say so: numbers by their size, words in the order in which the
+settings list them in place of the kind. What is listed is a value, `none` too, which is unknown in other columns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -19,9 +22,11 @@ from tf_ccvae.data.dataset import describe_classes
 from tf_ccvae.labels import MISSING, Label
 from tf_ccvae.number_labels import Scale
 
-KINDS = ("binary", "class", "number")
+KINDS = ("binary", "class", "number", "grade")
+Kind: TypeAlias = str | Sequence[str | int | float]  # one of `KINDS`, or the values of a grade in order
 MOST_CLASSES = 200  # different words up to which a column is one of classes
 FEW = 20  # different whole numbers up to which they may as well be classes
+MOST_SHOWN = 6  # grades that a message lists
 LARGEST = 1e30  # beyond it float32 soon ends
 STRAYS = 0.05  # share of other cells up to which they are mistakes in a binary column
 PICTURES = ("id", "image_id", "index", "number", "no", "nr", "row")  # names of columns that number the pictures
@@ -47,7 +52,7 @@ class Read:
 
 
 def read(
-    name: str, cells: Sequence[str], lines: Sequence[int], unmarked: str | None = None, kind: str | None = None
+    name: str, cells: Sequence[str], lines: Sequence[int], unmarked: str | None = None, kind: Kind | None = None
 ) -> Read:
     """The label in a column.
 
@@ -56,11 +61,13 @@ def read(
       cells: one for each example, without blanks around it.
       lines: the line of each cell, for messages.
       unmarked: as `columns.read_column` takes it.
-      kind: one of `KINDS`; None to see it from the cells.
+      kind: one of `KINDS`, or the values of a grade in order; None to see it from the cells.
 
     Raises:
       NotLabels: it holds none, or something that does not fit its kind.
     """
+    if kind == "grade" or not (kind is None or isinstance(kind, str)):
+        return _grade(name, cells, lines, None if kind == "grade" else kind)
     if kind == "number":
         return _number(name, cells, lines)
     if kind == "class":
@@ -131,7 +138,7 @@ def _number(name: str, cells: Sequence[str], lines: Sequence[int]) -> Read:
     if len(different) <= FEW and (different == np.round(different)).all():
         meaning = (
             f"{len(different)} different whole numbers, {between}, taken for a number; "
-            f"data.label_kinds: {{{name}: class}} takes them for classes"
+            f"data.label_kinds: {{{name}: class}} takes them for classes, {{{name}: grade}} for grades"
         )
     else:
         meaning = f"a number, {between}"
@@ -155,3 +162,61 @@ def _classes(name: str, cells: Sequence[str]) -> Read:
     place = {class_: i for i, class_ in enumerate(classes)}
     values = np.array([place[called[cell]] if cell in called else np.nan for cell in cells], np.float32)
     return Read(Label(name, tuple(classes)), values, describe_classes(classes))
+
+
+def _grade(name: str, cells: Sequence[str], lines: Sequence[int], listed: Sequence[str | int | float] | None) -> Read:
+    """Numbers by their size, or what the settings list; 1 and 1.0 are the same grade."""
+    called = {cell: _called(cell) for cell in set(cells)}
+    grades = _by_size(name, called) if listed is None else [_called(str(x).strip()) for x in listed]
+    if len(set(grades)) < max(len(grades), 2):
+        raise NotLabels(f"data.label_kinds lists {', '.join(grades)}; list two or more different grades in order")
+    place = {grade: i for i, grade in enumerate(grades)}
+    alike = {grade.lower(): i for grade, i in place.items()}
+    if len(alike) < len(place):
+        alike = {}  # case tells grades apart
+    values, unknown = np.full(len(cells), np.nan, np.float32), set[str]()
+    for i, cell in enumerate(cells):
+        found = place.get(called[cell], alike.get(called[cell].lower()))
+        if found is not None:
+            values[i] = found
+        elif _unknown(cell) or kind_of_cell(cell) == "minus":
+            unknown.add(cell)
+        else:
+            raise NotLabels(
+                f"{cell[:40]!r} (line {lines[i]}) is not one of the grades {', '.join(grades)}; correct it, or list it "
+                "in data.label_kinds"
+            )
+    if len(np.unique(values[~np.isnan(values)])) < 2:
+        raise NotLabels("holds fewer than two different grades in the whole file, so there is nothing to learn")
+    shown = " < ".join(grades[:MOST_SHOWN]) + (" < ..." if len(grades) > MOST_SHOWN else "")
+    spelled = ", ".join(repr(cell) for cell in sorted(unknown) if cell)
+    meaning = f"{len(grades)} grades in order ({shown})" + (f"; {spelled}: unknown" if spelled else "")
+    return Read(Label(name, tuple(grades), ordered=True), values, meaning)
+
+
+def _by_size(name: str, called: Mapping[str, str]) -> list[str]:
+    """The grades in a column of numbers; -1 is unknown as for classes, unless there are numbers below it.
+
+    Args:
+      name: of the column.
+      called: what each different cell is called.
+    """
+    numbers = {cell: number for cell in called if (number := as_number(cell)) is not None and np.isfinite(number)}
+    words = sorted(cell for cell in called if cell not in numbers and not _unknown(cell))
+    if words:
+        shown = ", ".join(words[:MOST_SHOWN]) + (", ..." if len(words) > MOST_SHOWN else "")
+        raise NotLabels(
+            "holds words, of which a grade has to know the order; list all of them from the lowest on, such as "
+            f"data.label_kinds: {{{name}: [{shown}]}}"
+        )
+    lowest = min(numbers.values(), default=0.0)
+    grades = {called[cell] for cell, number in numbers.items() if number != -1 or lowest < -1}
+    if not 2 <= len(grades) <= MOST_CLASSES:
+        raise NotLabels(f"holds {len(grades):,} different numbers, so it is no grade; 2 to {MOST_CLASSES} are")
+    return sorted(grades, key=float)
+
+
+def _called(cell: str) -> str:
+    """What a grade is called: numbers in one spelling, words as they are."""
+    number = as_number(cell)
+    return cell if number is None or not np.isfinite(number) else f"{number:g}"

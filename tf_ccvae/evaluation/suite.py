@@ -8,6 +8,7 @@ from tf_ccvae.evaluation import (
     classification,
     counterfactual,
     generation,
+    grades,
     intervention_effect,
     numbers,
     pictures,
@@ -67,6 +68,9 @@ def evaluate(context: Context, report: Callable[[str], None] = lambda what: None
             reason = " ".join(str(error).split())
             failed.update(dict.fromkeys(keys, reason))
             results.update({key: dict(NOTHING) for key in keys})
+    if context.labels.grades:
+        report("grades")
+        results.update(grades.measure(context))
     if context.whole is not None:
         report("numbers")
         results.update(numbers.measure(context.whole, context.judge))

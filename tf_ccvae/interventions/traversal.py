@@ -28,14 +28,15 @@ def traverse(
     colours when hair turns blond): they go along from what is consistent with start to what is consistent with end.
 
     A number label is set to start and to end as `set_labels` does, so that its value changes evenly from picture to
-    picture; it reaches no further.
+    picture; it reaches no further. The line of a grade reaches beyond the two means in its own direction, so that the
+    grade that is read never steps back from picture to picture.
 
     Args:
       model: a trained model.
       images: (n, height, width, channels).
       label: name of the label.
       start, end: label values at the two ends, by default 0 and 1; for a categorical label two of its classes; for a
-        number label two numbers, by default those of `Scale.ends`.
+        grade by default the first and the last; for a number label two numbers, by default those of `Scale.ends`.
       steps: number of pictures, at least 2.
       deviations: how far the line reaches beyond the two means, in prior standard deviations.
       direction: for a label with several latents, which of them alone moves (0 is the first); None moves all.
@@ -111,8 +112,8 @@ def _ends(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Latents at the two ends of a traversal, (n, D) each."""
     index = label_index(model, label)
-    scale = model.labels.items[index].scale
-    usual = scale.ends if scale else (0, 1)
+    scale, ordered = model.labels.items[index].scale, model.labels.items[index].ordered
+    usual = model.labels.items[index].ends if scale or ordered else (0, 1)
     low, high = (
         label_value(model, label, other if value is None else value)
         for value, other in zip((start, end), usual, strict=True)
@@ -131,7 +132,10 @@ def _ends(
     sign = np.where(sign == 0, 1, sign)
     if not scale:
         reach = np.asarray(model.characteristic_scale(index), np.float32) * deviations  # (values, latents of the label)
-        means = [means[0] - sign * reach[int(low)], means[1] + sign * reach[int(high)]]
+        outward = [sign * reach[int(value)] for value in (low, high)]
+        if ordered:
+            outward = [_along(means[1] - means[0], reach[int(value)]) for value in (low, high)]
+        means = [means[0] - outward[0], means[1] + outward[1]]
     ends = []
     for value, target in zip((low, high), means, strict=True):
         settled = set_values(model, latents, np.where(mask, value, MISSING), mask, consistent=consistent)
@@ -142,3 +146,9 @@ def _ends(
         ends.append(in_batches(model.with_characteristic, settled, held))
     first, last = ends
     return first, last
+
+
+def _along(line: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Steps along lines (n, d), as long as the deviation in that direction of what deviates by (d,) in the latents."""
+    direction = line / np.maximum(np.linalg.norm(line, axis=-1, keepdims=True), 1e-12)
+    return direction * np.linalg.norm(direction * deviation, axis=-1, keepdims=True)

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from tf_ccvae.label_arrays import known, no_values
-from tf_ccvae.labels import Value, parted
+from tf_ccvae.label_texts import parted
+from tf_ccvae.labels import Value
 from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.objective.exclusions import value_places, value_slices
 
@@ -41,7 +42,7 @@ def label_value(model: LabelledVAE, name: str, value: Value) -> float:
 
 
 def setting_of(model: LabelledVAE, text: str) -> tuple[str, str] | None:
-    """A text NAME=VALUE as its two parts, None if it has no '='; see `labels.parted`."""
+    """A text NAME=VALUE as its two parts, None if it has no '='; see `label_texts.parted`."""
 
     def has(name: str, value: str) -> bool:
         try:

@@ -1,8 +1,8 @@
 """p(z_i | y_i), the conditional prior, and q(y_i | z_i), the classifier on a label's own latents.
 
 Both compute in float32 whatever the precision of the networks around them. Tables over label values are padded to the
-largest number of values of any label; `labels.value_mask` says what is padding. Number labels are in no table: their
-distributions stand in a layer of their own, `number_distributions`.
+largest number of values of any label; `labels.value_mask` says what is padding. Grades and number labels have layers
+with weights of their own, `grade_distributions` and `number_distributions`; number labels are in no table.
 """
 
 from typing import Any
@@ -14,6 +14,7 @@ from tensorflow_probability import distributions as tfd
 
 from tf_ccvae.label_arrays import Columns
 from tf_ccvae.labels import LabelConfig, Labels, latent_owners
+from tf_ccvae.models.grade_distributions import GradeDistributions
 from tf_ccvae.models.label_statistics import LabelStatistics
 from tf_ccvae.models.number_distributions import NumberDistributions
 from tf_ccvae.models.posterior import positive
@@ -27,7 +28,8 @@ class LabelDistributions(LabelStatistics):
 
     p(z_i | y_i = v) = N(prior_loc[v], positive(prior_raw_scale[v])) is learned per value. q(y_i | z_i) is a linear
     classifier that sees z_i alone: logit_v = kernel_v . z_i + bias_v, with logit_0 = 0, so that a binary label is a
-    categorical one with two values. p(y_i) is fixed, see `LabelStatistics`.
+    categorical one with two values. Those of grades are made by `GradeDistributions`. p(y_i) is fixed, see
+    `LabelStatistics`.
 
     Args:
       labels: what the labels are (or their config).
@@ -41,13 +43,19 @@ class LabelDistributions(LabelStatistics):
         super().__init__(labels, **kwargs)
         self.separation = separation
         self.pace = pace
-        self.plain = self.labels.plain
+        plain = self.labels.plain
         self.columns = Columns.of(self.labels)
+        ordered = np.array([x.ordered for x in plain], bool)
+        self.free = Labels(tuple(x for x in plain if not x.ordered))
+        self.label_order = np.argsort(np.argsort(ordered, kind="stable"))  # of the others and the grades behind them
+        self.latent_order = np.argsort(np.argsort(ordered[latent_owners(plain)], kind="stable"))
+        grades = Labels(tuple(x for x in plain if x.ordered))
+        self.grades = GradeDistributions(grades, separation, pace, name="grades") if len(grades) else None
         some = bool(self.labels.numbers)
         self.numbers = NumberDistributions(self.labels.of_numbers, pace, name="numbers") if some else None
 
     def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
-        labels, values = self.plain, self.labels.values
+        labels, values = self.free, self.labels.values
         loc = np.zeros((values, labels.characteristic), np.float32)
         kernel = np.zeros((labels.characteristic, values), np.float32)
         random = np.random.default_rng(0)
@@ -76,6 +84,8 @@ class LabelDistributions(LabelStatistics):
         self.free_bias = self.add_weight(
             autocast=False, shape=(len(labels), values - 1), initializer="zeros", name="classifier_bias"
         )
+        if self.grades is not None:
+            self.grades.build()
         if self.numbers is not None:
             self.numbers.build()
         super().build()
@@ -84,22 +94,38 @@ class LabelDistributions(LabelStatistics):
     def prior(self) -> tfd.Normal:
         """p(z | y = v) for every value v: batch shape (values, characteristic), without latents of number labels."""
         loc, raw_scale = (self.pace * tf.convert_to_tensor(x) for x in (self.paced_loc, self.paced_raw_scale))
-        return tfd.Normal(loc, positive(raw_scale))
+        scale = positive(raw_scale)
+        if self.grades is not None:
+            of_grades = self.grades.prior
+            loc = self._with_grades(loc, of_grades.loc, self.latent_order, axis=1)
+            scale = self._with_grades(scale, of_grades.scale, self.latent_order, axis=1, padding=1.0)
+        return tfd.Normal(loc, scale)
 
     def set_prior(self, loc: np.ndarray, scale: np.ndarray) -> None:
-        """Sets p(z | y = v): float (values, characteristic) each; scales above 1e-3."""
+        """Sets p(z | y = v): float (values, characteristic) each, without latents of grades; scales above 1e-3."""
         self.paced_loc.assign(np.asarray(loc) / self.pace)
         self.paced_raw_scale.assign(np.log(np.expm1(np.asarray(scale, np.float64))) / self.pace)
 
     @property
     def kernel(self) -> tf.Tensor:
         """Classifier slopes, float32 (characteristic, values); the first column is 0."""
-        return tf.pad(tf.convert_to_tensor(self.free_kernel), [[0, 0], [1, 0]])
+        kernel = tf.pad(tf.convert_to_tensor(self.free_kernel), [[0, 0], [1, 0]])
+        return kernel if self.grades is None else self._with_grades(kernel, self.grades.kernel, self.latent_order)
 
     @property
     def bias(self) -> tf.Tensor:
         """Classifier intercepts, float32 (labels, values); the first column is 0."""
-        return tf.pad(tf.convert_to_tensor(self.free_bias), [[0, 0], [1, 0]])
+        bias = tf.pad(tf.convert_to_tensor(self.free_bias), [[0, 0], [1, 0]])
+        return bias if self.grades is None else self._with_grades(bias, self.grades.bias, self.label_order)
+
+    def _with_grades(
+        self, table: tf.Tensor, of_grades: tf.Tensor, order: np.ndarray, axis: int = 0, padding: float = 0.0
+    ) -> tf.Tensor:
+        """A table with the rows of grades (for axis 1: columns) among those of the others, where `order` says."""
+        missing = self.labels.values - of_grades.shape[1 - axis]
+        where = [[0, missing], [0, 0]] if axis else [[0, 0], [0, missing]]
+        padded = tf.pad(of_grades, where, constant_values=padding)
+        return tf.gather(tf.concat([table, padded], axis=axis), order, axis=axis)
 
     def label_model(self) -> LabelModel:
         """The labels' distributions as the objective takes them."""

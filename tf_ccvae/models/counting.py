@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_ccvae.labels import LabelConfig, Labels, value_mask
-from tf_ccvae.models import replicas
+from tf_ccvae.models import grade_counting, replicas
 from tf_ccvae.objective import Terms
 from tf_ccvae.support.files import JsonObject
 
@@ -122,11 +122,12 @@ class LabelCounts(keras.metrics.Metric):
     def per_label(self) -> dict[str, dict[str, float | None]]:
         """For each label: accuracy, balanced accuracy, share of the most frequent value, number of examples.
 
-        What is not known for want of examples is None.
+        For a grade also what `grade_counting` has. What is not known for want of examples is None.
         """
-        total = np.asarray(self.counts, np.float64).sum(2)
+        counts = np.asarray(self.counts, np.float64)
+        total = counts.sum(2)
         right, balanced = np.asarray(self._right()), np.asarray(self._balanced())
-        return {
+        measures = {
             label.name: {
                 "accuracy": number_or_none(right[i]),
                 "balanced_accuracy": number_or_none(balanced[i]),
@@ -135,6 +136,10 @@ class LabelCounts(keras.metrics.Metric):
             }
             for i, label in enumerate(self.labels)
         }
+        for i in self.labels.grades:
+            for name in grade_counting.GRADE_MEASURES:
+                measures[self.labels.names[i]][name] = number_or_none(getattr(grade_counting, name)(counts[i]))
+        return measures
 
     def get_config(self) -> JsonObject:
         return {**super().get_config(), "labels": self.labels.get_config()}

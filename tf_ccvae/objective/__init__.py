@@ -1,8 +1,8 @@
 """The mathematics of CCVAE as pure functions: tensors and distributions in, named terms in nats out.
 
 `bound` has the evidence lower bound and its exact estimator, `official` the estimators of the authors' programs,
-`classifier` q(y|z), `tilting` and `integrals` the Gaussians tilted by it, `numbers` all of this for number labels,
-`characteristics` what interventions do to latents.
+`classifier` q(y|z), `grades` that of grades, `tilting` and `integrals` the Gaussians tilted by it, `numbers` all
+of this for number labels, `characteristics` what interventions do to latents.
 """
 
 from tf_ccvae.objective.bound import Terms, exact, log_label_marginals, number_marginals, style_divergence

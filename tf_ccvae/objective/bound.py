@@ -120,7 +120,7 @@ def log_label_marginals(
 ) -> tf.Tensor:
     """log q(y_i = v | x) = log E_{q(z_i|x)} q(v|z_i) for every label and value.
 
-    Exact (midpoint rule) for binary labels and for categorical ones with one latent; from `draws` for the others.
+    Exact (midpoint rule) for binary labels, grades and categorical labels with one latent; from `draws` for the others.
 
     Args:
       posterior: `tfd.Normal`, batch shape (batch, D).

@@ -11,8 +11,9 @@ import tensorflow as tf
 from tf_ccvae.label_arrays import Columns
 from tf_ccvae.labels import MISSING, Labels, latent_owners, value_mask
 from tf_ccvae.objective import numbers
-from tf_ccvae.objective.classifier import label_logits, masked
+from tf_ccvae.objective.classifier import label_logits, log_values, masked
 from tf_ccvae.objective.exclusions import value_places
+from tf_ccvae.objective.grades import with_grades
 from tf_ccvae.objective.label_model import NEVER, LabelModel, Noise, TensorLike, parts
 
 MODES = ("transport", "mean", "sample")
@@ -32,14 +33,19 @@ def values_of(latents: TensorLike, model: LabelModel) -> tf.Tensor:
     latents = tf.convert_to_tensor(latents)
     if not len(model.labels):
         return tf.cast(latents[:, :0], tf.int32)
-    return tf.argmax(masked(label_logits(latents, model), model.labels), axis=-1, output_type=tf.int32)
+    logits = label_logits(latents, model)
+    scores = with_grades(masked(logits, model.labels), logits, model.labels)
+    return tf.argmax(scores, axis=-1, output_type=tf.int32)
 
 
 def values_table(latents: TensorLike, model: LabelModel) -> tf.Tensor:
     """q(y_i = v | z_i), (n, L, V); 0 for values that a label does not have, and so for all of a number label."""
     latents = tf.convert_to_tensor(latents)
     if model.numbers is None:
-        return tf.nn.softmax(masked(label_logits(latents, model), model.labels), axis=-1)
+        logits = label_logits(latents, model)
+        if not model.labels.grades:
+            return tf.nn.softmax(masked(logits, model.labels), axis=-1)
+        return tf.exp(log_values(logits, model.labels))
     columns = Columns.of(model.labels)
     plain = values_table(tf.gather(latents, columns.plain_latents, axis=1), model.plain)
     nothing = tf.zeros([tf.shape(plain)[0], len(columns.numbers), model.labels.values], plain.dtype)
@@ -110,6 +116,9 @@ def set_values(
     loc(new) + scale(new) (z_i - loc(current)) / scale(current): the optimal transport between the two Gaussians. Where
     a label has its new value already nothing moves, and setting it back restores the latents. 'mean' puts z_i at
     loc(new), 'sample' at loc(new) + scale(new) noise.
+
+    A grade has one scale for all its values and means in order along its classifier's slopes, so that 'transport' moves
+    a . z_i, and with it every q(y_i >= v | z_i), up to a higher grade and down to a lower one; see `grades`.
 
     A number label has loc(y) = c y + d and one scale for all y, so that 'transport' moves its z_i along c, from the
     value y_old = a . z_i + b that is read now until y_new is read; see `numbers.transport_slope`.

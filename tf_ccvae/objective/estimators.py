@@ -2,7 +2,7 @@
 
 from tensorflow_probability import distributions as tfd
 
-from tf_ccvae.label_arrays import refuse_numbers
+from tf_ccvae.label_arrays import refuse_grades, refuse_numbers
 from tf_ccvae.labels import Labels
 from tf_ccvae.objective.bound import Decode, Terms, exact
 from tf_ccvae.objective.label_model import Example, LabelModel, sampled_labels
@@ -17,7 +17,7 @@ def estimate(
     """The terms by one of `ESTIMATORS`; the other arguments as for `exact`.
 
     Raises:
-      ValueError: unknown estimator, or an official one with number labels.
+      ValueError: unknown estimator, or an official one with number labels or grades.
     """
     if estimator == "exact":
         return exact(example, posterior, model, decode, nodes)
@@ -31,10 +31,12 @@ def check_estimator(estimator: str, labels: Labels) -> None:
     """Checks that an estimator can treat the labels.
 
     Raises:
-      ValueError: it is an official one, and there is a number label.
+      ValueError: it is an official one, and there is a number label or a grade.
     """
     if estimator != "exact":
-        refuse_numbers(labels, f"estimator {estimator!r}", "use 'exact', or leave it out by data.label_names")
+        what = f"estimator {estimator!r}"
+        refuse_numbers(labels, what, "use 'exact', or leave it out by data.label_names")
+        refuse_grades(labels, what, "use 'exact', or take it as classes by data.label_kinds")
 
 
 def default_label_weight(estimator: str) -> float:

@@ -43,9 +43,9 @@ class Tilted(NamedTuple):
 def project(posterior: tfd.Normal, model: LabelModel) -> Projection:
     """Where a label's classifier looks: its logits along one direction of its latents.
 
-    A label with one latent has t = e. A binary label with several has direction u = S a / |S a| (a: its slopes,
-    S: the posterior's scales), along which its logit is a Gaussian with scale |S a|. Categorical labels with several
-    latents have no such direction; what is returned for them is of no use.
+    A label with one latent has t = e. A binary label or a grade with several has direction u = S a / |S a| (a: its
+    slopes, S: the posterior's scales), along which its logits are Gaussians with scale |S a|. Categorical labels with
+    several latents have no such direction; what is returned for them is of no use.
 
     Args:
       posterior: `tfd.Normal`, batch shape (batch, D).
@@ -61,7 +61,8 @@ def project(posterior: tfd.Normal, model: LabelModel) -> Projection:
     single = np.array([x.latents == 1 for x in labels])
     signed = tf.einsum("bjv,jl->blv", slopes, owner)
     norm = tf.sqrt(tf.matmul(tf.square(slopes[..., 1]), owner) + 1e-12)  # (batch, L)
-    lengths = tf.where(single[:, None], signed, norm[..., None] * tf.one_hot(1, labels.values, dtype=loc.dtype))
+    along = np.array([[v == 1 or (x.ordered and v > 1) for v in range(labels.values)] for x in labels])
+    lengths = tf.where(single[:, None], signed, norm[..., None] * tf.constant(along, loc.dtype))
     per_latent = tf.einsum("bl,jl->bj", norm, owner)
     single_latent = np.repeat(single, [x.latents for x in labels])
     direction = tf.where(single_latent, tf.ones_like(scale), slopes[..., 1] / per_latent)

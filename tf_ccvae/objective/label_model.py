@@ -18,7 +18,8 @@ class LabelModel(NamedTuple):
 
     labels: what the labels are.
     prior: `tfd.Normal`, batch shape (V, C).
-    kernel, bias: classifier (C, V) and (L, V); logit_v = kernel_v . z_i + bias_v.
+    kernel, bias: classifier (C, V) and (L, V); logit_v = kernel_v . z_i + bias_v, cumulative for grades, whose kernel_v
+      are all the same and whose bias_v decrease; see `grades`.
     log_label_prior: log p(y_i = v), (L, V).
     numbers: the same of number labels, in closed form; None if there are none. Where there are, the four tables are of
       the other labels alone.
@@ -74,7 +75,7 @@ def characteristic_posterior(posterior: tfd.Normal, labels: Labels) -> tfd.Norma
 
 def sampled_labels(labels: Labels) -> list[int]:
     """The labels whose classifier does not look along one direction."""
-    return [i for i, x in enumerate(labels) if x.latents > 1 and x.classes]
+    return [i for i, x in enumerate(labels) if x.latents > 1 and x.kind == "class"]
 
 
 def product(values: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:

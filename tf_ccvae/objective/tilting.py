@@ -1,9 +1,9 @@
 """Gaussians tilted by a classifier: q(z_i|x) q(y_i|z_i) / q(y_i|x), their expectations and draws from them.
 
-A binary label's classifier sees its latents along one direction, and so does a categorical label's with one latent;
-there every expectation is a one-dimensional integral, which the midpoint rule gives to float32 precision, and a draw
-inverts the cumulative distribution on a grid. Derivatives are the analytic ones. Shapes: D latents, C of them
-characteristic, L labels, V values of the label with most, K nodes or cells, S draws.
+The classifier of a binary label or a grade sees its latents along one direction, and so does that of a categorical
+label with one latent; there every expectation is a one-dimensional integral, which the midpoint rule gives to float32
+precision, and a draw inverts the cumulative distribution on a grid. Derivatives are the analytic ones. Shapes: D
+latents, C of them characteristic, L labels, V values of the label with most, K nodes or cells, S draws.
 """
 
 import numpy as np

@@ -81,6 +81,11 @@ def run_command(arguments: argparse.Namespace) -> int:
         console.print(
             f"{name:21} {row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})  {better} is better: {what}"
         )
+    for name, row in evaluation.results.get("grades", {}).items():
+        console.print(
+            f"{name}: {shown(row['steps_off'])} steps off, rank correlation {shown(row['rank_correlation'])}"
+            + (f", {shown(row['set']['steps_off'])} steps off as set and read by the judge" if "set" in row else "")
+        )
     for name, row in evaluation.results.get("numbers", {}).items():
         console.print(
             f"{name}: R2 {shown(row['r2'])}, mean absolute error {shown(row['absolute_error'], 4)}, "

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NoReturn
 
-from tf_ccvae.label_arrays import refuse_numbers
+from tf_ccvae.label_arrays import refuse_grades, refuse_numbers
 from tf_ccvae.labels import Labels
 from tf_ccvae.settings.errors import ConfigError, option
 from tf_ccvae.settings.schema import Config, Data
@@ -85,7 +85,7 @@ def check_labels(config: Config, labels: Labels) -> None:
     """Checks that everything that the settings ask for can treat the kinds of the labels.
 
     Raises:
-      NumbersRefused: one is a number label, and model or estimator knows none.
+      LabelsRefused: one is a number label and model or estimator knows none, or a grade and the estimator knows none.
     """
     leave = "or leave the label out by data.label_names"
     refusing = {
@@ -95,6 +95,9 @@ def check_labels(config: Config, labels: Labels) -> None:
     for what, (refuses, remedy) in refusing.items():
         if refuses:
             refuse_numbers(labels, what, f"{remedy}, {leave}")
+    if config.model.name == "ccvae" and config.objective.estimator != "exact":
+        what = f"objective.estimator {config.objective.estimator}"
+        refuse_grades(labels, what, "set it to exact, or take the label as classes by data.label_kinds")
 
 
 def number_of_latents(config: Config, labels: Labels) -> int:

@@ -118,8 +118,8 @@ def _expected(annotation: object, value: object) -> str:
     if choices := _choices(annotation):
         text = f"a list of {', '.join(choices)}"
     elif get_origin(annotation) is dict:
-        names = ", ".join(map(str, get_args(get_args(annotation)[1])))
-        text = f"a mapping from names to one of {names}, such as {{age: number}}"
+        names = ", ".join(str(kind) for kind in kinds(get_args(annotation)[1]) if not isinstance(kind, type))
+        text = f"a mapping from names to one of {names} or a list of words, such as {{age: number}}; 'no' needs quotes"
     elif str in get_args(annotation):
         text = "a list of names such as [Smiling, Young]"
     elif len(literal) == len(allowed):

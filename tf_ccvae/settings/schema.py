@@ -66,10 +66,11 @@ class Data(Settings):
         description="off if what is not marked means off in a column that has no 0 (1 and -1, or 1 and empty), for "
         "folder and huggingface; null to refuse such a column, or to leave it out for huggingface",
     )
-    label_kinds: dict[str, Literal["binary", "class", "number"]] = Field(
+    label_kinds: dict[str, Literal["binary", "class", "number", "grade"] | tuple[str | int | float, ...]] = Field(
         default={},
-        description="which kind some labels are, such as {grade: class, age: number}, for folder and huggingface; the "
-        "kind of the others is seen from their values",
+        description="which kind some labels are, such as {breed: class, age: number, stage: grade}, for folder and "
+        "huggingface; a list such as {harm: [none, mild, severe]} has the words of a grade in order; the kind of the "
+        "others is seen from their values",
     )
     white: Annotated[int, Field(ge=255, le=65535)] | None = Field(
         default=None,

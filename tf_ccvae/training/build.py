@@ -87,7 +87,7 @@ def build_model(config: Config, dataset: Dataset, train: Split) -> LabelledVAE:
 
     Raises:
       ConfigError: fewer latents than the labels need.
-      NumbersRefused: a number label, and settings that allow none.
+      LabelsRefused: a number label or a grade, and settings that allow none.
     """
     check_labels(config, dataset.labels)
     settings, objective = config.model, config.objective

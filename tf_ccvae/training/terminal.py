@@ -84,19 +84,23 @@ def summary(
     test = results["test"]
     rows = [("label", "accuracy", "balanced", "most frequent")]
     numbers = [("number", "R2", "mean absolute error", "inside the 90 % interval")]
+    grades = [("grade", "mean steps off", "rank correlation")]
     for name, row in test["labels"].items():
         if "r2" in row:
             parts = (shown(row["r2"], ".3f"), shown(row["absolute_error"], ".4g"), shown(row["coverage"], ".3f"))
             numbers.append((name, *parts))
             continue
         rows.append((name, *(shown(row[key], ".3f") for key in ("accuracy", "balanced_accuracy", "majority"))))
+        if "steps_off" in row:
+            grades.append((name, *(shown(row[key], ".3f") for key in ("steps_off", "rank_correlation"))))
     rows.append(("all", shown(test["accuracy"], ".3f"), shown(test["balanced_accuracy"], ".3f"), ""))
     if len(rows) > 2 or len(numbers) == 1:
         console.print("\nTest accuracy")
         console.print(table(rows))
-    if len(numbers) > 1:
-        console.print("\nTest of numbers")
-        console.print(table(numbers))
+    for title, more in (("grades", grades), ("numbers", numbers)):
+        if len(more) > 1:
+            console.print(f"\nTest of {title}")
+            console.print(table(more))
     path = shlex.quote(str(run.path))
     image, label = visible or (0, next(iter(test["labels"]), "LABEL"))
     what = f"traverse {image} {option('--label', label)}" if edits else "generate"

@@ -286,7 +286,7 @@ test.each([
   ));
 
 test.each<[string, string, (body: string) => string]>([
-  ["another schema version", "schema version 3, and this page reads 1 and 2", (x) => x.replace(/"format": [12]/, '"format": 3')],
+  ["another schema version", "schema version 4, and this page reads 1, 2, 3", (x) => x.replace(/"format": [123]/, '"format": 4')],
   ["a damaged sidecar", "it is no JSON", (x) => x.slice(0, 50)],
   ["a sidecar without labels", "labels should be a list", (x) => x.replace('"labels"', '"lables"')],
 ])("%s is told in words", async (_, message, damage) => {

@@ -25,10 +25,25 @@ export function labelProbabilities(label: ListedLabel, latents: Latents): number
   return powers.map((x) => x / sum);
 }
 
+/** Logits of q(y = v | z); of a grade these are the logarithms of the probabilities. */
 function labelLogits(label: ListedLabel, latents: Latents): number[] {
-  return label.kernel.map((row, value) =>
+  const logits = label.kernel.map((row, value) =>
     row.reduce((sum, slope, i) => sum + slope * at(latents, label.first + i), at(label.bias, value)),
   );
+  return label.ordered ? gradeLogits(logits) : logits;
+}
+
+/** log q(y = v | z) = log(sigmoid(l_v) - sigmoid(l_{v+1})) of logits l_v of q(y >= v | z), without cancellation. */
+function gradeLogits(cumulative: readonly number[]): number[] {
+  return cumulative.map((logit, value) => {
+    const lower = value === 0 ? Infinity : logit;
+    const upper = cumulative[value + 1] ?? -Infinity;
+    return Math.log1p(-Math.exp(upper - lower)) - softplus(-lower) - softplus(upper);
+  });
+}
+
+function softplus(x: number): number {
+  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 }
 
 /** q(y | z) of a number label. */
@@ -194,8 +209,8 @@ export interface Axis {
 
 /**
  * Latents of a grid, row by row: the first label's characteristic moves from row to row, the second's from column to
- * column, each in a straight line that reaches `deviations` prior standard deviations beyond the two means. A number
- * label goes from where it is set to the first value to where it is set to the last.
+ * column, each in a straight line that reaches `deviations` prior standard deviations beyond the two means, in each latent, of
+ * a grade along the line. A number label goes from where it is set to the first value to where it is set to the last.
  */
 export function traverse(
   model: Sidecar,
@@ -220,17 +235,35 @@ export function traverse(
 /** The label's own latents at each step. */
 function line(model: Sidecar, latents: Latents, axis: Axis, steps: number, deviations: number): number[][] {
   const label = at(model.labels, axis.label);
+  const beyond = reaches(label, axis);
   const ends = Array.from({ length: label.end - label.first }, (_, i) => {
     if (label.kind === "number") {
       return [at(movedTo(label, latents, axis.start), i), at(movedTo(label, latents, axis.end), i)] as const;
     }
     const [from, to] = [priorAt(label, axis.start, i), priorAt(label, axis.end, i)];
-    const sign = Math.sign(to.loc - from.loc) || 1;
-    return [from.loc - sign * deviations * from.scale, to.loc + sign * deviations * to.scale] as const;
+    const [before, after] = at(beyond, i);
+    return [from.loc - deviations * before, to.loc + deviations * after] as const;
   });
   return Array.from({ length: steps }, (_, step) =>
     ends.map(([first, last]) => first + ((last - first) * step) / (steps - 1)),
   );
+}
+
+/** One prior deviation beyond the two means of an axis, for each latent of a label whose values can be listed. */
+function reaches(label: Label, axis: Axis): (readonly [number, number])[] {
+  if (label.kind === "number") return [];
+  const priors = at(label.loc, axis.start).map((_, i) => [priorAt(label, axis.start, i), priorAt(label, axis.end, i)] as const);
+  if (!label.ordered) {
+    return priors.map(([from, to]) => {
+      const sign = Math.sign(to.loc - from.loc) || 1;
+      return [sign * from.scale, sign * to.scale] as const;
+    });
+  }
+  const length = Math.max(Math.hypot(...priors.map(([from, to]) => to.loc - from.loc)), 1e-12);
+  const direction = priors.map(([from, to]) => (to.loc - from.loc) / length);
+  const before = Math.hypot(...priors.map(([from], i) => at(direction, i) * from.scale));
+  const after = Math.hypot(...priors.map(([, to], i) => at(direction, i) * to.scale));
+  return direction.map((x) => [x * before, x * after] as const);
 }
 
 /** Density of N(loc, scale^2). */

@@ -1,6 +1,6 @@
 // ccvae.json: what the page knows about a model. Read with suspicion, since anyone may have written it.
 
-export const FORMATS: readonly unknown[] = [1, 2]; // of ccvae.json: without and with labels that are numbers
+export const FORMATS: readonly unknown[] = [1, 2, 3]; // of ccvae.json: classes alone, with numbers, with grades
 const LARGEST_SIDE = 4096;
 const MOST_LATENTS = 65536;
 
@@ -22,10 +22,14 @@ interface AnyLabel {
   readonly end: number; // and one past the last
 }
 
-/** A label whose values can be listed; tables have a row per value and a column per latent. */
+/**
+ * A label whose values can be listed; tables have a row per value and a column per latent. The values of a grade stand
+ * in order, and kernel and bias are those of the logits of q(y >= value | z).
+ */
 export interface ListedLabel extends AnyLabel {
   readonly kind: "binary" | "categorical";
   readonly values: readonly string[];
+  readonly ordered: boolean;
   readonly frequency: readonly number[];
   readonly loc: readonly (readonly number[])[];
   readonly scale: readonly (readonly number[])[];
@@ -89,7 +93,7 @@ export function readSidecar(content: unknown): Sidecar {
   const root = object(content, "the file");
   if (!FORMATS.includes(root["format"])) {
     throw new ExplorerError(
-      `ccvae.json has schema version ${JSON.stringify(root["format"]) ?? "(none)"}, and this page reads ${FORMATS.join(" and ")}: ` +
+      `ccvae.json has schema version ${JSON.stringify(root["format"]) ?? "(none)"}, and this page reads ${FORMATS.join(", ")}: ` +
         "export the model again, or use the explorer of the tf_ccvae that exported it.",
     );
   }
@@ -139,21 +143,28 @@ function readLabel(content: unknown, path: string): Label {
   if (kind !== "binary" && kind !== "categorical") throw wrong(`${path}.kind`, "binary, categorical or number");
   const values = list(label["values"], `${path}.values`).map((x, i) => text(x, `${path}.values[${i}]`));
   if (values.length < 2) throw wrong(`${path}.values`, "at least two");
+  const ordered = label["ordered"] ?? false;
+  if (typeof ordered !== "boolean") throw wrong(`${path}.ordered`, "true or false");
   const prior = object(label["prior"], `${path}.prior`);
   const classifier = object(label["classifier"], `${path}.classifier`);
   const scale = table(prior["scale"], `${path}.prior.scale`, values.length, end - first);
   if (scale.some((row) => row.some((x) => x <= 0))) throw wrong(`${path}.prior.scale`, "positive");
+  const bias = numbers(classifier["bias"], `${path}.classifier.bias`, values.length);
+  if (ordered && bias.some((x, value) => value > 1 && x >= (bias[value - 1] ?? x))) {
+    throw wrong(`${path}.classifier.bias`, "smaller from value to value");
+  }
   return {
     name: text(label["name"], `${path}.name`),
     kind,
     values,
+    ordered,
     first,
     end,
     frequency: numbers(label["frequency"], `${path}.frequency`, values.length),
     loc: table(prior["loc"], `${path}.prior.loc`, values.length, end - first),
     scale,
     kernel: table(classifier["kernel"], `${path}.classifier.kernel`, values.length, end - first),
-    bias: numbers(classifier["bias"], `${path}.classifier.bias`, values.length),
+    bias,
   };
 }
 

@@ -21,6 +21,7 @@ from tf_ccvae.data.images import read_image  # noqa: E402
 from tf_ccvae.interventions import traversal, values_by_name  # noqa: E402
 from tf_ccvae.labels import Label, Labels, Scale, Value  # noqa: E402
 from tf_ccvae.models.ccvae import CCVAE  # noqa: E402
+from tf_ccvae.models.grade_distributions import GradeDistributions  # noqa: E402
 from tf_ccvae.models.number_distributions import NumberDistributions  # noqa: E402
 from tf_ccvae.objective import Noise  # noqa: E402
 from tf_ccvae.objective.classifier import label_logits, masked  # noqa: E402
@@ -30,7 +31,9 @@ from tf_ccvae.support.files import JsonObject  # noqa: E402
 NUMBERS = Path(__file__).with_name("numbers.json")
 LABELS = Labels((Label("Hat"), Label("Hair_Colour", ("black", "blond", "red"), 2), Label("Smile", latents=2)))
 AGE = Label("Age", latents=2, scale=Scale(45.0, 15.0, 20.0, 70.0))
-WITH_NUMBER = Labels((LABELS.items[0], AGE, LABELS.items[1]))  # every kind of label
+WITH_NUMBER = Labels((LABELS.items[0], AGE, LABELS.items[1]))
+BEARD = Label("Beard", ("none", "short", "long", "huge"), 3, ordered=True)
+WITH_GRADE = Labels((LABELS.items[0], BEARD, LABELS.items[1], Label("Tired", ("no", "a bit", "very"), ordered=True)))
 LATENTS = 8
 FILES = {"onnx/encoder": "onnx/encoder.onnx", "onnx/decoder": "onnx/decoder.onnx"}
 
@@ -43,12 +46,15 @@ def made_up_model(
     model.build()
     random = np.random.default_rng(0)
     layer = model.label_distributions
-    shape = (labels.values, labels.plain.characteristic)
+    shape = (labels.values, layer.free.characteristic)
     loc, kernel = random.normal(size=shape), random.normal(size=layer.free_kernel.shape)
     loc[:2, 0], kernel[0, 0] = (-2, 2), 3  # the classifier sees a hat where the prior puts it
     layer.set_prior(loc, random.uniform(0.3, 1.0, shape))
     layer.free_kernel.assign(kernel)
     layer.free_bias.assign(random.normal(size=layer.free_bias.shape))
+    if layer.grades is not None:
+        give_grades(layer.grades, random)
+        return model
     if layer.numbers is not None:
         give_numbers(layer.numbers, random)
         return model
@@ -66,6 +72,18 @@ def give_numbers(layer: NumberDistributions, random: np.random.Generator) -> Non
     layer.intercept.assign(random.normal(size=layer.intercept.shape))
     layer.paced_prior_intercept.assign(random.normal(size=layer.paced_prior_intercept.shape) / layer.pace)
     layer.paced_prior_raw_scale.assign(random.normal(size=layer.paced_prior_raw_scale.shape) / layer.pace)
+
+
+def give_grades(layer: GradeDistributions, random: np.random.Generator) -> None:
+    """Random distributions of grades, whose means do not lie on a straight line."""
+    for weight in layer.weights:
+        weight.assign(random.normal(size=weight.shape))
+    layer.paced_free.assign(random.normal(size=layer.paced_free.shape) / layer.pace)
+    layer.paced_first_threshold.assign(random.normal(size=layer.paced_first_threshold.shape) / layer.pace)
+    layer.paced_first_place.assign(-1.5 * np.ones(layer.paced_first_place.shape) / layer.pace)
+    layer.paced_raw_gap.assign(random.uniform(0, 2, layer.paced_raw_gap.shape) / layer.pace)
+    layer.paced_raw_step.assign(random.uniform(0, 1, layer.paced_raw_step.shape) / layer.pace)
+    layer.paced_raw_scale.assign(random.normal(size=layer.paced_raw_scale.shape) / layer.pace)
 
 
 def description(model: CCVAE, layout: str = "nhwc") -> JsonObject:
@@ -91,6 +109,7 @@ def numbers() -> JsonObject:
         "draw": draw_case(model, random),
         "traverse": traverse_case(model, latents[:1], ("Hair_Colour", "Smile"), (0, 0), (2, 1)),
         "number": number_cases(),
+        "grade": grade_cases(),
         "resample": [resample_case(*case, random) for case in ((30, 50, 16, 3), (64, 33, 16, 1), (7, 9, 16, 3))],
     }
 
@@ -111,6 +130,25 @@ def number_cases() -> JsonObject:
         "swap": [swap_case(model, latents, asked) for asked in ([1], [0, 1])],
         "draw": draw_case(model, random),
         "traverse": traverse_case(model, latents[:1], ("Age", "Hat"), (30.5, 0), (60, 1)),
+    }
+
+
+def grade_cases() -> JsonObject:
+    """What the page must do with grades, beside a binary label and classes."""
+    model = made_up_model(labels=WITH_GRADE)
+    random = np.random.default_rng(3)
+    latents = random.normal(size=(8, LATENTS)).astype(np.float32) * 1.5
+    latents[0] = 40.0  # far beyond the last threshold
+    table = np.asarray(model.values_table(latents), np.float64)
+    return {
+        "sidecar": description(model),
+        "latents": latents.tolist(),
+        "values": np.asarray(model.values_of(latents)).tolist(),
+        "probabilities": [
+            [row[: x.values].tolist() for row, x in zip(rows, WITH_GRADE, strict=True)] for rows in table
+        ],
+        "set": [set_case(model, latents, random) for _ in range(8)],
+        "traverse": traverse_case(model, latents[1:2], ("Beard", "Tired"), ("none", "very"), ("huge", "no")),
     }
 
 

@@ -16,7 +16,7 @@ import {
 } from "../src/mathematics";
 import { uniforms } from "../src/random";
 import type { ListedLabel, NumberLabel } from "../src/sidecar";
-import { model, numbers, withNumber } from "./numbers";
+import { model, numbers, withGrade, withNumber } from "./numbers";
 
 function expectNear(actual: readonly number[], expected: readonly number[]): void {
   expect(actual.length).toBe(expected.length);
@@ -103,6 +103,38 @@ describe("a label that is a number, by the same numbers as tf_ccvae", () => {
     expect(Math.min(...drawn)).toBe(20);
     expect(Math.max(...drawn)).toBe(70);
     expect(drawn.filter((x) => x > 20 && x < 70).length / drawn.length).toBeCloseTo(0.904, 1);
+  });
+});
+
+describe("a grade, by the same numbers as tf_ccvae", () => {
+  const cases = numbers.grade;
+
+  test("is read, with its probabilities, also far beyond the last threshold", () => {
+    cases.latents.forEach((latents, i) => {
+      expect(valuesOf(withGrade, latents)).toEqual(cases.values[i]);
+      withGrade.labels.forEach((label, j) => {
+        expectNear(labelProbabilities(label as ListedLabel, latents), at(at(cases.probabilities, i), j));
+      });
+    });
+  });
+
+  test.each(cases.set)("is set with the others to $asked", ({ asked, latents }) => {
+    latents.forEach((expected, i) => expectNear(setValues(withGrade, at(cases.latents, i), asked), expected));
+  });
+
+  test("is traversed along a straight line, up and down", () => {
+    const rows = { label: 1, start: 0, end: 3 };
+    const grid = traverse(withGrade, at(cases.latents, 1), rows, { label: 3, start: 2, end: 0 }, 4);
+    expectNear(grid.flat(), cases.traverse.latents.flat());
+  });
+
+  test("never steps back along a traversal", () => {
+    const across = { label: 0, start: 0, end: 1 };
+    const column = traverse(withGrade, at(cases.latents, 2), { label: 1, start: 0, end: 3 }, across, 30)
+      .filter((_, place) => place % 30 === 0)
+      .map((latents) => at(valuesOf(withGrade, latents), 1));
+    expect(column).toEqual([...column].sort());
+    expect(new Set(column).size).toBeGreaterThan(1);
   });
 });
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { readSidecar } from "../src/sidecar";
-import { model, numberSidecar, sidecar, withNumber } from "./numbers";
+import { gradeSidecar, model, numberSidecar, sidecar, withGrade, withNumber } from "./numbers";
 
 type Content = Record<string, any>;
 
@@ -40,6 +40,25 @@ test.each<[string, (x: Content) => void]>([
   expect(() => readSidecar(content)).toThrow(message);
 });
 
+test("a grade is read as a class whose values stand in order", () => {
+  expect(withGrade.labels.map((x) => [x.name, x.kind, x.kind !== "number" && x.ordered])).toEqual([
+    ["Hat", "binary", false],
+    ["Beard", "categorical", true],
+    ["Hair_Colour", "categorical", false],
+    ["Tired", "categorical", true],
+  ]);
+  expect(withGrade.labels[1]).toMatchObject({ values: ["none", "short", "long", "huge"] });
+});
+
+test.each<[string, (x: Content) => void]>([
+  ["labels[1].ordered should be true or false", (x) => (x["labels"][1].ordered = 1)],
+  ["labels[1].classifier.bias should be smaller from value to value", (x) => x["labels"][1].classifier.bias.reverse()],
+])("a damaged grade is refused in words: %s", (message, damage) => {
+  const content = gradeSidecar();
+  damage(content);
+  expect(() => readSidecar(content)).toThrow(message);
+});
+
 test("names are read as they are", () => {
   const content = sidecar();
   content["labels"][0].name = "a_b [/cap]  $5";
@@ -51,7 +70,7 @@ test("a model without labels is read", () => {
 });
 
 test.each<[string, (x: Content) => void]>([
-  ["schema version 3, and this page reads 1 and 2", (x) => (x["format"] = 3)],
+  ["schema version 4, and this page reads 1, 2, 3", (x) => (x["format"] = 4)],
   ["schema version (none)", (x) => delete x["format"]],
   ["image.channels should be 1 or 3", (x) => (x["image"].channels = 4)],
   ["image.height should be a whole number", (x) => (x["image"].height = 1e9)],

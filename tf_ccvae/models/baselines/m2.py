@@ -1,5 +1,6 @@
 """M2: labels enter encoder and decoder directly."""
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -8,7 +9,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tf_ccvae.label_arrays import refuse_numbers
-from tf_ccvae.labels import MISSING, Label, LabelConfig, Labels, value_mask
+from tf_ccvae.labels import MISSING, LabelConfig, Labels, value_mask
 from tf_ccvae.models.baselines.shared import Baseline, JointTerms, standard_divergence
 from tf_ccvae.models.inference import Assessment, Inference, pixels
 from tf_ccvae.models.label_statistics import LabelStatistics
@@ -24,7 +25,7 @@ TEMPERATURE = 0.5  # of the relaxed draws otherwise
 class M2(Baseline):
     """Labels enter encoder and decoder directly: p(y) p(z) p(x|y, z), q(y|x) q(z|x, y).
 
-    Labels are independent given x: Bernoulli or categorical. The bound on log p(x, y_O) is
+    Labels are independent given x: Bernoulli or categorical, grades too. The bound on log p(x, y_O) is
 
         E_{q(y_M|x) q(z|x,y)} log p(x|y, z) - KL(q(z|x, y) || N(0, I))
         + sum_{i in O} log p(y_i) - sum_{i in M} KL(q(y_i|x) || p(y_i))
@@ -72,7 +73,7 @@ class M2(Baseline):
     ):
         labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
         refuse_numbers(labels, "M2", "use ccvae, or leave it out by data.label_names")
-        labels = Labels(tuple(Label(x.name, x.classes, 1 if x.binary else x.values) for x in labels))
+        labels = Labels(tuple(replace(x, latents=1 if x.binary else x.values) for x in labels))
         super().__init__(
             image_shape,
             labels,

@@ -1,5 +1,6 @@
 """A variational auto-encoder with a classifier on its latents."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import keras
@@ -7,7 +8,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tf_ccvae.label_arrays import refuse_numbers
-from tf_ccvae.labels import MISSING, Label, LabelConfig, Labels, latent_owners, value_mask
+from tf_ccvae.labels import MISSING, LabelConfig, Labels, latent_owners, value_mask
 from tf_ccvae.models.baselines.shared import Baseline, JointTerms, standard_divergence
 from tf_ccvae.models.inference import Assessment, Inference, pixels
 from tf_ccvae.models.label_statistics import LabelStatistics
@@ -25,7 +26,7 @@ class VAEClassifier(Baseline):
     and label_weight * log q(y_O|x) on top. All latents are style; a label's characteristic is its logits. A label is
     set by the smallest change of the latents that mirrors its logit at the decision boundary (for a categorical label:
     that exchanges the logits of the old and the new class) and leaves the logits of all other labels as they are; a
-    swap gives the recipient the donor's logits.
+    swap gives the recipient the donor's logits. A grade is a categorical label here: its order is of no use.
 
     Args:
       image_shape: (height, width, channels), square.
@@ -66,7 +67,7 @@ class VAEClassifier(Baseline):
     ):
         labels = labels if isinstance(labels, Labels) else Labels.from_config(labels)
         refuse_numbers(labels, type(self).__name__, "use ccvae, or leave it out by data.label_names")
-        labels = Labels(tuple(Label(x.name, x.classes, x.values - 1) for x in labels))
+        labels = Labels(tuple(replace(x, latents=x.values - 1) for x in labels))
         if latents < labels.characteristic:
             raise ValueError(f"latents must be at least {labels.characteristic}, the number of logits, got {latents}")
         super().__init__(
