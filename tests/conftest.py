@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests import made_up
+from tests.lighter import lighten_keras
 from tests.made_up import made_once, on_tiny_folder
 from tf_ccvae.data.dataset import Dataset
 from tf_ccvae.support.startup import prepare
@@ -42,7 +44,10 @@ FAST = (  # rooms and files of single functions
     *("settings", "data_sources", "objective", "interventions", "evaluation", "models"),
     *("support/test_figures.py", "training/test_optimizers.py", "test_labels.py", "test_house.py", "test_docs.py"),
 )
-TRAIN = ("models/test_model.py", "models/test_baselines.py", "evaluation/test_judge.py")  # in those rooms
+TRAIN = (  # in those rooms
+    *("models/test_model.py", "models/test_baselines.py", "evaluation/test_judge.py"),
+    *("evaluation/test_separation.py", "evaluation/test_within_label_capture.py"),
+)
 SLOW_FIXTURES = {"tiny_run", "exported", "numbers_exported", "tfds_folder", "huggingface_folder"}
 FIRST = (  # the files that take longest, so that no process is left with one when the others have finished
     *("test_smoke.py", "export/test_run.py", "training/test_workers.py", "training/test_training.py"),
@@ -94,6 +99,8 @@ def pytest_collection_finish(session):
     """What was imported is there to stay: the garbage collector need not look at it at every graph that is traced."""
     gc.collect()
     gc.freeze()
+    if "keras" in sys.modules:
+        lighten_keras()
 
 
 def pytest_sessionfinish(session):

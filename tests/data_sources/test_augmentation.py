@@ -138,6 +138,7 @@ def test_colours_change_by_a_tenth_at_most_and_differ_from_example_to_example():
     assert abs(np.mean(changes)) < 4 * COLOUR / np.sqrt(3 * len(changes))  # standard deviation of a mean of uniforms
 
 
+@pytest.mark.programs
 def test_a_change_is_the_same_with_and_without_the_others():
     split = split_of(32, size=28)
     flips, shifts, both = (
@@ -153,6 +154,7 @@ def test_a_change_is_the_same_with_and_without_the_others():
 # The same for everybody -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.programs
 def test_starting_at_a_step_shows_the_pictures_of_an_uninterrupted_run():
     split = split_of(70, size=28)
     whole = images(training_batches(split, 8, 12, seed=5, augmentation=EVERYTHING))
@@ -160,6 +162,7 @@ def test_starting_at_a_step_shows_the_pictures_of_an_uninterrupted_run():
     np.testing.assert_array_equal(np.stack(whole[7:]), np.stack(rest))
 
 
+@pytest.mark.programs
 def test_more_steps_do_not_change_those_before():
     split = split_of(70, size=28)
     short, long = (images(training_batches(split, 8, steps, seed=5, augmentation=EVERYTHING)) for steps in (3, 9))
@@ -189,6 +192,7 @@ def test_numbers_differ_by_seed_step_and_place():
     assert random_numbers(2**32 - 1, 10**9, 4).shape == (4, 6)  # the largest seed
 
 
+@pytest.mark.programs
 def test_an_example_is_changed_anew_in_every_pass():
     seen = {}
     for _, after, row in pairs(split_of(16, size=28), EVERYTHING, steps=4):
@@ -199,6 +203,7 @@ def test_an_example_is_changed_anew_in_every_pass():
 # What stays as it is --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.programs
 def test_labels_and_order_are_those_without_it():
     split = split_of(50, size=28)
     plain = training_batches(split, 16, 5, seed=2)
@@ -224,6 +229,7 @@ def test_an_example_that_knows_a_sided_label_is_never_flipped():
     assert flipped[True] == 0 and flipped[False] > 50
 
 
+@pytest.mark.programs
 def test_training_sees_changed_pictures_and_validation_sees_them_as_they_are(tiny, tiny_folder, tmp_path, monkeypatch):
     config = parse([*on_tiny_folder(tiny_folder), "--data.augment", "flip", "--data.sided", "Top"]).config
     batches_of = {}

@@ -34,6 +34,7 @@ def test_paper_has_18_labels_of_the_40():
     assert list(celeba.ATTRIBUTES) == sorted(celeba.ATTRIBUTES)
 
 
+@pytest.mark.programs
 def test_names_are_those_of_tensorflow_datasets():
     import tensorflow_datasets as tfds
 

@@ -56,6 +56,7 @@ def test_exclusions_between_labels_of_many_classes_are_found():
     assert excluding_pairs(incompatible_values(values, TWO), TWO) == [[0, 7, 1, 3], [1, 3, 0, 7]]
 
 
+@pytest.mark.programs
 def test_labels_are_set_traversed_and_drawn(trained):
     model, dataset = trained
     images, name = dataset.test.images[:2], dataset.labels.names[0]
@@ -65,6 +66,7 @@ def test_labels_are_set_traversed_and_drawn(trained):
     assert drawn.max(axis=0).tolist() == [label.values - 1 for label in dataset.labels]
 
 
+@pytest.mark.programs
 def test_all_edits_are_kept_in_the_memory_that_the_documentation_states(trained):
     model, dataset = trained
     labels, count = dataset.labels, len(dataset.test)

@@ -26,6 +26,7 @@ def test_a_constant_shift_has_known_error_and_psnr():
     np.testing.assert_allclose(ssim, (2 * 0.4 * 0.5 + 1e-4) / (0.4**2 + 0.5**2 + 1e-4), rtol=1e-3)  # luminance alone
 
 
+@pytest.mark.programs
 def test_terms_are_those_of_the_model_and_sum_to_the_bound(tiny):
     keras.utils.set_random_seed(0)
     model = CCVAE((28, 28, 1), tiny.labels, latents=4, widths=(4, 4, 4), hidden=8)

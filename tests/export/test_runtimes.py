@@ -1,5 +1,7 @@
 """Every runtime that the README names really runs the exported files, on the same images, to the same numbers."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -32,10 +34,37 @@ def agrees(exported, name, results):
         np.testing.assert_allclose(result, expected, atol=limit, rtol=limit, err_msg=f"{name} {output}")
 
 
+# A file is read once, and the same reader then runs batches of every size.
+
+
+@functools.cache
+def in_onnxruntime(file):
+    return runtimes.onnx_runner(file)
+
+
+@functools.cache
+def in_litert(file):
+    return runtimes.litert_runner(file)
+
+
+@functools.cache
+def in_openvino(file):
+    import openvino
+
+    return openvino.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+
+@functools.cache
+def in_opencv(file):
+    import cv2
+
+    return cv2.dnn.readNetFromONNX(str(file))
+
+
 @pytest.mark.parametrize("size", [1, 5, 64])
 @pytest.mark.parametrize("name", FILES)
 def test_onnxruntime(exported, name, size):
-    run = runtimes.onnx_runner(exported.folder / "onnx" / f"{name}.onnx")
+    run = in_onnxruntime(exported.folder / "onnx" / f"{name}.onnx")
     agrees(exported, name, run(inputs_of(exported, name, size)))
 
 
@@ -51,22 +80,16 @@ def test_the_reference_of_onnx_itself(exported, name):
 @pytest.mark.parametrize("size", [1, 64])
 @pytest.mark.parametrize("name", FILES)
 def test_openvino(exported, name, size):
-    import openvino
-
     outputs = SIGNED[name.partition(".")[0]][1]
-    file, precision = exported.folder / "onnx" / f"{name}.onnx", {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(str(file), "CPU", precision)
-    results = compiled(inputs_of(exported, name, size))
+    results = in_openvino(exported.folder / "onnx" / f"{name}.onnx")(inputs_of(exported, name, size))
     agrees(exported, name, {x: results[x] for x in outputs})
 
 
 @pytest.mark.parametrize("size", [1, 64])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_opencv(exported, name, size):
-    import cv2
-
     outputs = SIGNED[name.partition(".")[0]][1]
-    network = cv2.dnn.readNetFromONNX(str(exported.folder / "onnx" / f"{name}.onnx"))
+    network = in_opencv(exported.folder / "onnx" / f"{name}.onnx")
     for key, rows in inputs_of(exported, name, size).items():
         network.setInput(rows, key)
     agrees(exported, name, dict(zip(outputs, network.forward(outputs), strict=True)))
@@ -75,7 +98,7 @@ def test_opencv(exported, name, size):
 @pytest.mark.parametrize("size", [1, 64])
 @pytest.mark.parametrize("name", ["encoder", "decoder"])
 def test_litert(exported, name, size):
-    run = runtimes.litert_runner(exported.folder / "litert" / f"{name}.tflite")
+    run = in_litert(exported.folder / "litert" / f"{name}.tflite")
     results = run(inputs_of(exported, name, size))
     assert set(results) == set(SIGNED[name][1])
     agrees(exported, name, results)

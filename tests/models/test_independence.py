@@ -75,6 +75,7 @@ def test_what_follows_from_the_other_labels_is_no_leak():
     assert np.mean(penalty) < 0.03
 
 
+@pytest.mark.programs
 def test_gradients_reach_latents_from_the_penalty_and_the_critic_from_its_loss():
     latents, values = made(True, 20)
     critic = trained(*made(True), steps=50)
@@ -88,6 +89,7 @@ def test_gradients_reach_latents_from_the_penalty_and_the_critic_from_its_loss()
     assert all(np.abs(g).max() > 0 for g in tape.gradient(loss, critic.trainable_variables))
 
 
+@pytest.mark.programs
 def test_a_labels_own_latents_and_value_are_hidden_and_missing_labels_do_nothing():
     latents, values = made(True, 20)
     critic = trained(*made(True), steps=20)

@@ -95,6 +95,7 @@ def test_training_adds_the_bounds_of_image_and_of_labels_alone_where_a_label_is_
     np.testing.assert_allclose(terms.loss(5.0), expected, rtol=1e-6)
 
 
+@pytest.mark.programs
 def test_the_joint_bound_misses_the_evidence_by_the_divergence_of_the_product_from_the_true_posterior():
     """One label and one latent, so that log p(x, y) and p(z|x, y) are sums over a grid."""
     labels, count = Labels.of_binary(["a"]), 4000

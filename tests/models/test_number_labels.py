@@ -28,6 +28,7 @@ def small(labels=LABELS, **settings):
     return CCVAE(SHAPE, labels, 8, widths=(4, 4, 4), hidden=8, **settings)
 
 
+@pytest.mark.programs
 def test_a_saved_model_keeps_its_numbers_and_their_units(tmp_path):
     model, images = small(), numbers_made_up.split(3, 0).images
     model.label_distributions.numbers.intercept.assign([0.3, -0.2])

@@ -88,6 +88,7 @@ def test_pixels_on_both_sides_of_a_patch_border_depend_on_the_same_places():
         assert seen[7:9, 7:9].all()
 
 
+@pytest.mark.programs
 def test_a_saved_model_says_the_same_when_it_is_loaded(tmp_path):
     model = model_of()
     model.save(tmp_path / "model.keras")
