@@ -237,8 +237,6 @@ class CCVAE(LabelledVAE):
 
     def _draws(self, batch: int | tf.Tensor, estimator: str, seed: tf.Tensor) -> tf.Tensor:
         count = objective.needed_draws(estimator, self.labels, self.samples, self.proposals)
-        if not count:
-            return super()._draws(batch, estimator, seed)
         return draws.normal([count, batch, self.labels.characteristic], seed)
 
     @property

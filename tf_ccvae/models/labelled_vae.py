@@ -169,11 +169,11 @@ class LabelledVAE(keras.Model, abc.ABC):
 
     def noise(self, batch: int | tf.Tensor, estimator: str, purpose: int, key: int | tf.Tensor) -> objective.Noise:
         """Stateless draws for one batch, a function of (seed, purpose, key, replica) alone; see `models.draws`."""
-        seed = draws.seed_of(self.seed, purpose, key)
+        seeds = [draws.fold(draws.seed_of(self.seed, purpose, key), draw) for draw in range(3)]
         return objective.Noise(
-            draws.normal([batch, self.latents], draws.fold(seed, 0)),
-            draws.uniform([batch, len(self.labels)], draws.fold(seed, 1)),
-            self._draws(batch, estimator, draws.fold(seed, 2)),
+            draws.normal([batch, self.latents], seeds[0]),
+            draws.uniform([batch, len(self.labels)], seeds[1]),
+            self._draws(batch, estimator, seeds[2]),
         )
 
     def extra_loss(

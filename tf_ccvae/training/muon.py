@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tf_ccvae.training.optimizer import FusedAdam, Step
+from tf_ccvae.training.optimizer import FusedAdam
 
 NETWORK = "decoder"
 SMALLEST = 32  # rows and columns of a matrix; smaller ones are left to Adam
@@ -67,16 +67,16 @@ class Muon(FusedAdam):
         super().build(variables)
         self._matrices = {self._get_variable_index(x) for x in variables if is_matrix(x)}
 
-    def update_step(self, gradient: tf.Tensor, variable: keras.Variable, step: Step) -> None:
+    def update_step(self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
         index = self._get_variable_index(variable)
         if index not in self._matrices:
-            super().update_step(gradient, variable, step)
+            super().update_step(gradient, variable, learning_rate)
             return
-        gradient = tf.cast(gradient, tf.float32)
+        gradient = tf.cast(gradient, variable.dtype)
         kept, b = self._momentums[index], self.momentum
         self.assign(kept, b * tf.convert_to_tensor(kept) + (1 - b) * gradient)
         matrix = tf.reshape(b * tf.convert_to_tensor(kept) + (1 - b) * gradient, [-1, variable.shape[-1]])
-        size = SIZE * max(matrix.shape) ** 0.5 * step.rate
+        size = SIZE * max(matrix.shape) ** 0.5 * tf.cast(learning_rate, variable.dtype)
         self.assign_sub(variable, size * tf.reshape(orthogonal(matrix), variable.shape))
 
     def get_config(self) -> dict[str, object]:

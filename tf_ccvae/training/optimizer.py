@@ -1,28 +1,9 @@
 """Adam with TensorFlow's fused kernel: one pass over the weights in place of ten."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import keras
 import tensorflow as tf
 
 from tf_ccvae.models.replicas import SummedGradients
-
-
-class Step(NamedTuple):
-    """What a step of Adam has in common for all weights: float32 () each.
-
-    rate: the learning rate.
-    beta_1, beta_2, epsilon: of the optimizer.
-    power_1, power_2: b1^t and b2^t.
-    """
-
-    rate: tf.Tensor
-    beta_1: tf.Tensor
-    beta_2: tf.Tensor
-    epsilon: tf.Tensor
-    power_1: tf.Tensor
-    power_2: tf.Tensor
 
 
 @keras.saving.register_keras_serializable("tf_ccvae")
@@ -96,28 +77,18 @@ class FusedAdam(SummedGradients, keras.optimizers.Adam):
             name=name,
         )
 
-    def _backend_update_step(
-        self, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable], learning_rate: tf.Tensor
-    ) -> None:
-        """Updates all weights; `Step` is computed once, where Keras would have it computed for each of them."""
-        step = tf.cast(self.iterations + 1, tf.float32)
-        rate, beta_1, beta_2, epsilon = (
-            tf.cast(x, tf.float32) for x in (learning_rate, self.beta_1, self.beta_2, self.epsilon)
-        )
-        shared = Step(rate, beta_1, beta_2, epsilon, tf.pow(beta_1, step), tf.pow(beta_2, step))
-        super()._backend_update_step(gradients, variables, shared)
-
-    def update_step(self, gradient: tf.Tensor, variable: keras.Variable, step: Step) -> None:
+    def update_step(self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
+        step = tf.cast(self.iterations + 1, variable.dtype)
         index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=step.power_1,
-            beta2_power=step.power_2,
-            lr=step.rate,
-            beta1=step.beta_1,
-            beta2=step.beta_2,
-            epsilon=step.epsilon,
-            grad=tf.cast(gradient, tf.float32),
+            beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
+            beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
+            lr=tf.cast(learning_rate, variable.dtype),
+            beta1=tf.cast(self.beta_1, variable.dtype),
+            beta2=tf.cast(self.beta_2, variable.dtype),
+            epsilon=tf.cast(self.epsilon, variable.dtype),
+            grad=tf.cast(gradient, variable.dtype),
         )
