@@ -2,7 +2,6 @@
 
 import gc
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 
 from tests import made_up
-from tests.lighter import lighten_keras
 from tests.made_up import made_once, on_tiny_folder
 from tf_ccvae.data.dataset import Dataset
 from tf_ccvae.support.startup import prepare
@@ -99,8 +97,6 @@ def pytest_collection_finish(session):
     """What was imported is there to stay: the garbage collector need not look at it at every graph that is traced."""
     gc.collect()
     gc.freeze()
-    if "keras" in sys.modules:
-        lighten_keras()
 
 
 def pytest_sessionfinish(session):

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from tests.lighter import lighten_keras
-
 ROOT = Path(__file__).resolve().parent.parent
 IMPORTED = ("tensorflow", "keras", "tensorflow_probability", "sklearn.metrics", "matplotlib.pyplot", "rich.progress")
 
@@ -73,8 +71,7 @@ def run(module, *arguments, output):
 
 
 def _be(module, arguments, output, environment, largest_file):
-    gc.freeze()  # as in conftest.py, like the next
-    lighten_keras()
+    gc.freeze()  # as in conftest.py
     os.chdir(ROOT)
     os.environ.clear()
     os.environ.update(environment)
