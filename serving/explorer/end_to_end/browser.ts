@@ -4,13 +4,20 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 
 export const URL = process.env["EXPLORER_URL"] ?? "";
 const FLAGS = [
   ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
   ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  "--process-per-site", // so that WebAssembly is compiled once for all pages
 ];
+
+/** How a page is shown, where it is not on a large screen by day. */
+export interface Shown {
+  readonly viewport?: { readonly width: number; readonly height: number };
+  readonly colorScheme?: "light" | "dark";
+}
 
 /** What Python computes for the first face of the gallery. */
 export interface Expected {
@@ -37,17 +44,23 @@ export interface ExpectedNumber {
 
 export const expected = JSON.parse(readFileSync(process.env["EXPLORER_EXPECTED"] ?? "", "utf8")) as Expected;
 
-export function launch(): Promise<Browser> {
-  return chromium.launch({ executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: FLAGS });
+/** A browser with one page, which stays open: what is compiled for it is there for the pages of the tests. */
+export async function launch(): Promise<{ browser: Browser; context: BrowserContext }> {
+  const browser = await chromium.launch({ executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: FLAGS });
+  const context = await browser.newContext();
+  await open(context);
+  return { browser, context };
 }
 
 /** A fresh page, and every request that it made. */
 export async function open(
-  browser: Browser,
+  context: BrowserContext,
   address = "",
-  options: BrowserContextOptions = {},
+  { viewport, colorScheme }: Shown = {},
 ): Promise<{ page: Page; requests: string[] }> {
-  const page = await (await browser.newContext(options)).newPage();
+  const page = await context.newPage();
+  if (viewport) await page.setViewportSize(viewport);
+  if (colorScheme) await page.emulateMedia({ colorScheme });
   const requests: string[] = [];
   page.on("request", (request) => requests.push(`${request.method()} ${request.url()}`));
   await page.goto(URL + address);

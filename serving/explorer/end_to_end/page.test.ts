@@ -1,24 +1,25 @@
 import axe from "axe-core";
-import type { Browser, Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-import { canvas, expected, largestError, latentsOf, launch, open, screenshot, shownPicture, URL } from "./browser";
+import { canvas, expected, largestError, latentsOf, launch, open, screenshot, type Shown, shownPicture, URL } from "./browser";
 
 const LIMIT = 1e-3; // pictures and probabilities against Python
 let browser: Browser;
+let context: BrowserContext;
 
 beforeAll(async () => {
-  browser = await launch();
+  ({ browser, context } = await launch());
 });
 afterAll(() => browser.close());
 
 /** On the first face of the gallery, if no address says otherwise. */
-async function fresh(run: (page: Page, requests: string[]) => Promise<void>, address = "#face=0", options = {}): Promise<void> {
-  const { page, requests } = await open(browser, address, options);
+async function fresh(run: (page: Page, requests: string[]) => Promise<void>, address = "#face=0", options: Shown = {}): Promise<void> {
+  const { page, requests } = await open(context, address, options);
   try {
     await run(page, requests);
   } finally {
-    await page.context().close();
+    await page.close();
   }
 }
 
@@ -44,10 +45,10 @@ test("a slider changes the picture; undo and reset bring it back; the address br
     const after = await canvas(page, "current");
     expect(after).not.toBe(before);
     await page.waitForFunction(() => location.hash.includes("z=0:"));
-    const { page: other } = await open(browser, new globalThis.URL(page.url()).hash);
+    const { page: other } = await open(context, new globalThis.URL(page.url()).hash);
     await shownPicture(other);
     expect(await other.locator("input[data-latent='0']").inputValue()).toBe(await slider.inputValue());
-    await other.context().close();
+    await other.close();
     await page.getByRole("button", { name: "Reset" }).click();
     expect(largestError(await shownPicture(page), expected.reconstruction)).toBeLessThan(LIMIT);
     await page.getByRole("button", { name: "Undo" }).click();
@@ -290,7 +291,7 @@ test.each<[string, string, (body: string) => string]>([
   ["a damaged sidecar", "it is no JSON", (x) => x.slice(0, 50)],
   ["a sidecar without labels", "labels should be a list", (x) => x.replace('"labels"', '"lables"')],
 ])("%s is told in words", async (_, message, damage) => {
-  const page = await browser.newPage();
+  const page = await context.newPage();
   await page.route("**/ccvae.json", async (route) => {
     const answer = await route.fetch();
     await route.fulfill({ status: 200, body: damage(await answer.text()) });
@@ -307,7 +308,7 @@ test.each([
   ["**/*.wasm", ".wasm", ".wasm is missing", ".wasm cannot be loaded"],
   ["**/gallery.png", "gallery.png", "", "gallery.png is damaged, no picture"],
 ])("what a host answers in place of %s is told by the file's name", async (path, name, missing, damaged) => {
-  const page = await browser.newPage();
+  const page = await context.newPage();
   const answers = {
     [`${name} is not there, and the host answers a page in its place`]: { status: 200, body: "<!doctype html>" },
     [damaged]: { status: 200, body: "not found" },
@@ -323,7 +324,7 @@ test.each([
 });
 
 test("the page works without its gallery, and says what is wrong with it", async () => {
-  const page = await browser.newPage();
+  const page = await context.newPage();
   await page.route("**/gallery.png", (route) => route.fulfill({ status: 200, contentType: "text/html", body: "<html>" }));
   await page.goto(URL);
   await page.waitForSelector("body[data-ready]");
@@ -334,7 +335,7 @@ test("the page works without its gallery, and says what is wrong with it", async
 });
 
 test("a browser without SIMD is told in words", async () => {
-  const page = await browser.newPage();
+  const page = await context.newPage();
   await page.addInitScript(() => (WebAssembly.validate = () => false));
   await page.goto(URL);
   await page.waitForFunction(() => document.querySelector("#alert")?.textContent?.includes("no WebAssembly SIMD"));
