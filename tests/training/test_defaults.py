@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tf_ccvae.data.dataset import Split
+from tf_ccvae.labels import Label, Labels, Scale
 from tf_ccvae.programs import fit
 from tf_ccvae.settings import Config, ConfigError
 from tf_ccvae.training import build
@@ -84,6 +85,15 @@ def test_a_run_from_before_there_were_backbones_has_the_networks_that_it_was_tra
     assert build.backbone_of(Config.from_yaml(file)) == "residual"
     file.write_text("model: {backbone: residual}\n")
     assert build.backbone_of(Config.of_run(file)) == "residual"
+
+
+@pytest.mark.parametrize(("warmup", "numbers", "steps"), [("auto", 0, 0), ("auto", 1, 100), (7, 1, 7), (0, 1, 0)])
+def test_the_rate_rises_over_some_steps_where_a_label_is_a_number(warmup, numbers, steps):
+    labels = Labels((Label("hat"), *[Label("age", scale=Scale(50.0, 10.0, 20.0, 90.0))] * numbers))
+    config = settings(training={"warmup_steps": warmup})
+    assert build.warmup_of(config, labels) == steps
+    rate = build.build_optimizer(config, 1000, labels).learning_rate
+    assert float(rate) == pytest.approx(0.0 if steps else 2.5e-3)
 
 
 PAPER = {"backbone": "paper"}

@@ -13,7 +13,9 @@ alone, and both learn to predict y_i. The encoder is trained against the first: 
     sum_i KL(p(y_i | y_-i) || p(y_i | z_-i, y_-i)),
 
 which is 0 where the first network can do no better than the second. Of a number label both predict the mean and the
-deviation of a normal on the standardised value.
+deviation of a normal on the standardised value, and the penalty is the other divergence, KL(p(y_i | z_-i, y_-i) ||
+p(y_i | y_-i)), whose mean is the information itself, a few nats at most: the first one grows with the inverse square of
+the deviation that other latents leave, and would outweigh the picture.
 
 References:
   Klys, Snell, Zemel, "Learning latent subspaces in variational autoencoders", NeurIPS 2018 (such a penalty between
@@ -170,7 +172,7 @@ class Critic(keras.layers.Layer):
         normal = tfd.Normal(*(tf.stop_gradient(x) for x in (normals[0].loc, normals[0].scale)))
         divergence = tf.reduce_sum(tf.exp(target) * (target - logs[1]), axis=-1)
         penalty = tf.reduce_sum(seen * divergence, axis=1)
-        penalty += tf.reduce_sum(known * tfd.kl_divergence(normal, normals[1]), axis=1)
+        penalty += tf.reduce_sum(known * tfd.kl_divergence(normals[1], normal), axis=1)
         loss = -tf.reduce_sum(listed * (logs[0] + logs[2]), axis=[1, 2])
         loss -= tf.reduce_sum(known * (normals[0].log_prob(y[..., 0]) + normals[2].log_prob(y[..., 0])), axis=1)
         return penalty, loss

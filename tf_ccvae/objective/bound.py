@@ -47,7 +47,8 @@ class Terms(NamedTuple):
     """Terms of the bound, in nats; `bound` is their sum.
 
     reconstruction, style_divergence, surrogate: (batch,); characteristic, label_marginal, label_prior: (batch, L).
-    `surrogate` is 0 in value and adds a score-function gradient where an estimator has one.
+    `surrogate` is 0 in value and adds a score-function gradient where an estimator has one. `emphasis` is what
+    `label_weight` is multiplied by for each label, (batch, L) without a gradient: 1, but for number labels; see `numbers`.
     """
 
     reconstruction: tf.Tensor
@@ -57,6 +58,7 @@ class Terms(NamedTuple):
     label_prior: tf.Tensor
     surrogate: tf.Tensor
     latents: tf.Tensor
+    emphasis: tf.Tensor | float = 1.0
 
     @property
     def bound(self) -> tf.Tensor:
@@ -65,8 +67,9 @@ class Terms(NamedTuple):
         return self.reconstruction - self.style_divergence + per_label
 
     def loss(self, label_weight: float) -> tf.Tensor:
-        """-(bound + label_weight * log q(y_O|x)), (batch,)."""
-        return -(self.bound + self.surrogate + label_weight * tf.reduce_sum(self.label_marginal, axis=1))
+        """-(bound + label_weight * sum_i emphasis_i log q(y_i|x)), over the observed labels: (batch,)."""
+        weighted = tf.reduce_sum(self.emphasis * self.label_marginal, axis=1)
+        return -(self.bound + self.surrogate + label_weight * weighted)
 
 
 Decode = Callable[[tf.Tensor], tfd.Distribution]  # latents (batch, D) -> distribution over images
@@ -180,16 +183,18 @@ def exact(example: Example, posterior: tfd.Normal, model: LabelModel, decode: De
         label_prior=found.label_prior,
         surrogate=tf.zeros_like(latents[:, 0]),
         latents=latents,
+        emphasis=found.emphasis,
     )
 
 
 class _Parts(NamedTuple):
-    """What labels add to the bound, (batch, L) each, and the standardised noise of one z ~ q', (batch, D)."""
+    """What labels add to the bound, (batch, L) each, the standardised noise of one z ~ q', (batch, D), and `emphasis`."""
 
     characteristic: tf.Tensor
     label_marginal: tf.Tensor
     label_prior: tf.Tensor
     noise: tf.Tensor
+    emphasis: tf.Tensor | float = 1.0
 
 
 def _plain_parts(example: Example, posterior: tfd.Normal, model: LabelModel, nodes: int) -> _Parts:
@@ -242,6 +247,7 @@ def _mixed_parts(
         label_marginal=together(plain.label_marginal, terms.label_marginal),
         label_prior=together(plain.label_prior, terms.label_prior),
         noise=tf.concat([own_noise, noise.normal[:, labels.characteristic :]], axis=1),
+        emphasis=together(tf.ones_like(plain.label_marginal), terms.emphasis),
     )
 
 

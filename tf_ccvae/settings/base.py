@@ -12,4 +12,5 @@ class Settings(BaseModel):
 
 
 Above0 = Annotated[float, Field(gt=0)]
+AtLeast0 = Annotated[int, Field(ge=0)]
 AtLeast1 = Annotated[int, Field(ge=1)]

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from tf_ccvae.settings.base import Above0, AtLeast1, Settings
+from tf_ccvae.settings.base import Above0, AtLeast0, AtLeast1, Settings
 from tf_ccvae.settings.errors import ConfigError, explain, fields, file_form, is_section, lookup
 from tf_ccvae.settings.model_settings import Model
 from tf_ccvae.settings.objective_settings import Objective
@@ -136,8 +136,10 @@ class Training(Settings):
     schedule: Literal["constant", "cosine"] = Field(
         default="cosine", description="learning rate after the warm-up: constant, or cosine down to 0 at the last step"
     )
-    warmup_steps: int = Field(
-        default=0, ge=0, description="steps over which the learning rate rises from 0; at least 0"
+    warmup_steps: AtLeast0 | Literal["auto"] = Field(
+        default="auto",
+        description="steps over which the learning rate rises from 0, at least 0; or auto: 100 where a label is a "
+        "number, which without one may leave units of the encoder dead, else 0",
     )
     clip_norm: Above0 | None = Field(
         default=None, description="largest norm of a gradient, above 0, or null for no limit"

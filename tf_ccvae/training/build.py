@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_ccvae.data.dataset import Dataset, Split
 from tf_ccvae.label_arrays import in_units_of
+from tf_ccvae.labels import Labels
 from tf_ccvae.models import backbones
 from tf_ccvae.models.baselines import DIVA, M2, MVAE, VAEClassifier
 from tf_ccvae.models.ccvae import CCVAE
@@ -17,7 +18,9 @@ from tf_ccvae.training.muon import Muon
 from tf_ccvae.training.optimizer import FusedAdam
 
 RATES = {"adam": 1.5e-3, "muon": 2.5e-3}  # where `training.learning_rate` is 'auto'
+WARMUP_OF_NUMBERS = 100  # steps, where `training.warmup_steps` is 'auto' and a label is a number
 LEAST_EPOCHS = 3  # where `training.epochs` is 'auto', however many steps they are
+NO_LABELS = Labels(())
 
 
 def resolve_precision(precision: str) -> str:
@@ -153,13 +156,26 @@ def optimizer_of(config: Config) -> str:
     return "muon" if backbone_of(config) == "residual" else "adam"
 
 
-def build_optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
-    """The optimizer with its schedule over `steps` steps; loss scaling is added by Keras where the precision asks."""
+def warmup_of(config: Config, labels: Labels) -> int:
+    """`training.warmup_steps`, or what 'auto' stands for with these labels."""
+    if config.training.warmup_steps != "auto":
+        return config.training.warmup_steps
+    return WARMUP_OF_NUMBERS if labels.numbers else 0
+
+
+def build_optimizer(config: Config, steps: int, labels: Labels = NO_LABELS) -> keras.optimizers.Optimizer:
+    """The optimizer with its schedule over `steps` steps; loss scaling is added by Keras where the precision asks.
+
+    Args:
+      config: settings.
+      steps: of the whole training.
+      labels: for `warmup_of`.
+    """
     training = config.training
     kind = {"adam": FusedAdam, "muon": Muon}[optimizer_of(config)]
     peak = RATES[optimizer_of(config)] if training.learning_rate == "auto" else training.learning_rate
     rate: float | keras.optimizers.schedules.LearningRateSchedule = peak
-    warmup = min(training.warmup_steps, steps - 1)
+    warmup = min(warmup_of(config, labels), steps - 1)
     if training.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(
             0.0 if warmup else peak,
@@ -174,5 +190,5 @@ def build_optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
 
 def compile_model(model: LabelledVAE, config: Config, steps: int) -> None:
     """Gives the model its optimizer, ready for weights; `training.jit` 'auto' is XLA on a GPU without a strategy."""
-    model.compile(optimizer=build_optimizer(config, steps), jit_compile=config.training.jit)
+    model.compile(optimizer=build_optimizer(config, steps, model.labels), jit_compile=config.training.jit)
     model.optimizer.build(model.trainable_variables)
