@@ -7,11 +7,11 @@ and the picture that is decoded is encoded again. The decoder learns to minimise
 
     -log q(y_i = v | that picture) - 0.1 sum_{j != i} log q(y_j | that picture),
 
-where y_j are the observed labels after the edit. A number label gets a value drawn from p(y_i), and
-its cost is (v - E q(y_i | that picture))^2 / (2 0.5^2) in deviations of the label: that of a reader of one fixed
-deviation, for a reader as sure as the encoder would make small misses count for more than all pixels. The encoder and the latents take no part in
-it, so the term can not be lowered by an encoder that sees labels where there are none. It is no part of the bound, and
-the official estimators do without it.
+where y_j are the observed labels after the edit. A number label gets a value v drawn from p(y_i), and its cost is
+(v - E q(y_i | that picture))^2 / (2 0.5^2) in deviations of the label, that of a reader with one fixed deviation: with
+one as sure as the encoder, small misses would count for more than all pixels. The encoder and the latents take no part
+in it, so the term can not be lowered by an encoder that sees labels where there are none. It is no part of the bound,
+and the official estimators do without it.
 """
 
 from typing import NamedTuple

@@ -48,7 +48,8 @@ class Terms(NamedTuple):
 
     reconstruction, style_divergence, surrogate: (batch,); characteristic, label_marginal, label_prior: (batch, L).
     `surrogate` is 0 in value and adds a score-function gradient where an estimator has one. `emphasis` is what
-    `label_weight` is multiplied by for each label, (batch, L) without a gradient: 1, but for number labels; see `numbers`.
+    `label_weight` is multiplied by for each label, (batch, L) without a gradient: 1, but for number labels, for which
+    `numbers` says it.
     """
 
     reconstruction: tf.Tensor
@@ -188,7 +189,7 @@ def exact(example: Example, posterior: tfd.Normal, model: LabelModel, decode: De
 
 
 class _Parts(NamedTuple):
-    """What labels add to the bound, (batch, L) each, the standardised noise of one z ~ q', (batch, D), and `emphasis`."""
+    """What labels add to the bound, (batch, L) each, the standardised noise of one z ~ q', (batch, D); `emphasis`."""
 
     characteristic: tf.Tensor
     label_marginal: tf.Tensor

@@ -19,16 +19,16 @@ and h^2 - v^2 = s^2. It is a smooth function of all parameters, at g = 0 too.
 A missing y is integrated out under q(z_i | x) q(y | z_i), where y ~ N(a . m + b, h^2), e_j is standard normal and
 Cov(z_j, y) = S_j g_j, so that z_j - c_j y - d_j has variance S_j^2 + c_j^2 h^2 - 2 c_j S_j g_j.
 
-Where training weights log q(y | x), it multiplies it by h^2 held still (`emphasis`), so that the gradient of the mean is
-that of r^2 / 2. The gradient of log q(y | x) itself, r / h^2, has no end: the surer the classifier is, the more a miss
-of the same size counts, and pictures lose all weight beside it. A listed label has nothing like that, as its terms end
-at 0 once it is read right.
+Where training weights log q(y | x), it multiplies it by h^2 held still (`emphasis`), so that the gradient of the mean
+is that of r^2 / 2. The gradient of log q(y | x) itself, r / h^2, has no end: the surer the classifier is, the more a
+miss of the same size counts, and pictures lose all weight beside it. A listed label has nothing like that, as its
+terms end at 0 once it is read right.
 
 Densities, all in nats, are those of the standardised value. Shapes: D latents, C of them of number labels, N labels.
 
 References:
-  Seitzer, Tavakoli, Antic, Martius, "On the pitfalls of heteroscedastic uncertainty estimation with probabilistic neural
-  networks", ICLR 2022 (such a weight, there with an exponent beta; here 1).
+  Seitzer, Tavakoli, Antic, Martius, "On the pitfalls of heteroscedastic uncertainty estimation with probabilistic
+  neural networks", ICLR 2022 (such a weight, there with an exponent beta; here 1).
 """
 
 import math
