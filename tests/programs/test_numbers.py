@@ -110,6 +110,7 @@ def test_encode_writes_predicted_values_and_decode_leaves_them_aside(ages_run, t
     model = run_directory.load(ages_run)[1]
     latents = np.array([row[1:7] for row in rows], np.float32)
     np.testing.assert_allclose([float(row[-2]) for row in rows], model.values_of(latents)[:, 0], rtol=1e-5)
+    assert [row[-1] for row in rows] == [str(int(x)) for x in np.asarray(model.values_of(latents))[:, 1]]
     assert call(ages_run, "decode", table, "--out", tmp_path / "decoded.png") == 0
 
 

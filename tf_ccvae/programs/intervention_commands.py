@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tf_ccvae.programs.intervention_files import PREDICTED, read_latents, save_arrays, write_sheet
+from tf_ccvae.programs.intervention_files import PREDICTED, cell_of, read_latents, save_arrays, write_sheet
 from tf_ccvae.programs.run_inputs import RunSettings, read_images
 from tf_ccvae.settings import ConfigError
 
@@ -232,13 +232,14 @@ def encode(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSetti
         more = {"values": read, "labels": np.array(model.labels.names, str)} if model.labels.numbers else {}
         save_arrays(out, latents=latents, names=np.array(titles, str), columns=np.array(columns, str), **more)
     else:
+        rows = [[repr(float(x)) for x in row] for row in latents]
         if model.labels.numbers:
-            latents = np.concatenate([latents, read], axis=1)
             columns = [*columns, *(f"{name}{PREDICTED}" for name in model.labels.names)]
+            rows = [row + list(map(cell_of, model.labels, values)) for row, values in zip(rows, read, strict=True)]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["name", *columns])
-        writer.writerows([title, *(repr(float(x)) for x in row)] for title, row in zip(titles, latents, strict=True))
+        writer.writerows([title, *row] for title, row in zip(titles, rows, strict=True))
         write_text(out, text.getvalue())
     print(out)
 
