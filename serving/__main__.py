@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from serving.errors import BadInput
 from tf_ccvae.support.errors import UserError, reason
-from tf_ccvae.support.parser import Parser, report
+from tf_ccvae.support.parser import Parser, cautions_in_one_line, report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -153,17 +153,20 @@ def client_command(arguments: argparse.Namespace) -> None:
         prepare()
     from serving.client import CCVAEClient
 
-    with CCVAEClient(
-        arguments.target,
-        model=arguments.model,
-        version=arguments.version,
-        label=arguments.version_label,
-        timeout=arguments.timeout,
-        retries=arguments.retries,
-        api_key=os.environ.get("CCVAE_API_KEY"),
-        ca=arguments.ca,
-        description=arguments.description,
-    ) as client:
+    with (
+        CCVAEClient(
+            arguments.target,
+            model=arguments.model,
+            version=arguments.version,
+            label=arguments.version_label,
+            timeout=arguments.timeout,
+            retries=arguments.retries,
+            api_key=os.environ.get("CCVAE_API_KEY"),
+            ca=arguments.ca,
+            description=arguments.description,
+        ) as client,
+        cautions_in_one_line(),
+    ):
         COMMANDS[arguments.command](client, arguments)
 
 

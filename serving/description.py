@@ -8,7 +8,7 @@ import numpy as np
 
 from serving.errors import BadInput
 from serving.values import value_of
-from tf_ccvae.number_labels import as_number
+from tf_ccvae.number_labels import Scale, as_number, warn_if_far
 from tf_ccvae.support.files import JsonObject
 
 FORMATS = (1, 2, 3)  # of ccvae.json that can be read; those that `export.manifest` writes
@@ -43,15 +43,19 @@ def checked(content: JsonObject, where: str) -> JsonObject:
 def meaning(value: str | float, label: JsonObject) -> float:
     """The value of a label of ccvae.json that a number or a text means: an index, or the number in its units.
 
+    Warns:
+      Caution: the number is far outside the training values.
+
     Raises:
       ValueError: there is no such value; the message says which there are.
     """
     if label["kind"] != "number":
         return value_of(value, label["values"], label["kind"] == "binary")
     number = as_number(value)
+    scale = Scale(**label["scale"])
     if number is None:
-        low, high = label["scale"]["low"], label["scale"]["high"]
-        raise ValueError(f"is not a number; training values were {low:g} to {high:g}")
+        raise ValueError(f"is not a number; training values were {scale.low:g} to {scale.high:g}")
+    warn_if_far(label["name"], scale, number, depth=4)  # of a line that calls a method of the client
     return number
 
 

@@ -1,11 +1,14 @@
 """What a number label has that others have not: a scale, and numbers that people write."""
 
 import re
+import warnings
 from dataclasses import dataclass
 from math import isfinite
 from numbers import Real
 
 import numpy as np
+
+from tf_ccvae.support.errors import Caution
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")  # also in the programs of examples/
 
@@ -56,3 +59,26 @@ class Scale:
         """Where a traversal starts and ends: two deviations to either side of the mean, inside the training range."""
         reach = 2 * self.deviation
         return max(self.low, self.mean - reach), min(self.high, self.mean + reach)
+
+    def far(self, value: float) -> bool:
+        """Whether a number is outside the training range by more than half of it."""
+        reach = (self.high - self.low) / 2
+        return not self.low - reach <= value <= self.high + reach
+
+
+def warn_if_far(name: str, scale: Scale, *values: float, depth: int = 1) -> None:
+    """Warns by `Caution` of each value that is far outside the training values of a number label; see `Scale.far`.
+
+    Args:
+      name: of the label.
+      scale: its units.
+      values: that it is set to.
+      depth: how many functions lie between this one and the user's line, at which the warning points.
+    """
+    for value in filter(scale.far, values):
+        warnings.warn(
+            f"{name}={value:g} is far outside the training values, {scale.low:g} to {scale.high:g}; no picture has "
+            "taught the model what it looks like",
+            Caution,
+            stacklevel=depth + 2,
+        )

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from tf_ccvae.data import avatars_numbers
-from tf_ccvae.data.avatars_labels import FACTORS, LABELS, describe, labels_of
+from tf_ccvae.data.avatars_drawing import draw_all
+from tf_ccvae.data.avatars_labels import FACTORS, LABELS, describe, faces_of, labels_of
+from tf_ccvae.data.avatars_redrawing import AvatarsRedrawing
 from tf_ccvae.data.dataset import Dataset, Split
 
 
@@ -49,3 +51,33 @@ def test_numbers_stand_behind_the_labels_in_units_of_the_training_split(factors)
     size = data.labels.items[-2].scale
     assert size.mean == pytest.approx(data.train.labels[:, -2].mean(), rel=1e-5)
     assert 98 <= size.low < 98.1 and 101.9 < size.high <= 102
+
+
+@pytest.mark.parametrize("name", avatars_numbers.NAMES)
+def test_a_changed_face_has_the_number_that_was_asked_for_and_is_the_same_otherwise(factors, name):
+    column, before = avatars_numbers.NAMES.index(name), avatars_numbers.numbers_of(factors)
+    rows = np.flatnonzero(~np.isnan(before[:, column]))[:300]
+    some = {key: values[rows] for key, values in factors.items()}
+    wanted = np.random.default_rng(0).permutation(before[rows, column])
+    changed = avatars_numbers.changed(some, name, wanted)
+    after = avatars_numbers.numbers_of(changed)
+    np.testing.assert_allclose(after[:, column], wanted, atol=0.01)
+    others = [i for i in range(len(avatars_numbers.NAMES)) if i != column and i != 1]  # black hair has no hue to see
+    np.testing.assert_allclose(after[:, others], before[rows][:, others], atol=0.01)
+    both = np.abs(after[:, 1] - before[rows, 1])
+    assert name == "Hair_Hue" or np.nanmax(both) < 0.1
+    touched = {
+        key for key in factors if not np.array_equal(changed[key], some[key], equal_nan=changed[key].dtype.kind == "f")
+    }
+    assert touched == {"scale" if name == "Head_Size" else avatars_numbers.COLOURS[name][0]}
+
+
+def test_a_face_is_drawn_again_where_the_number_is_known_and_as_it_was_by_its_own(factors, tmp_path):
+    renderer = AvatarsRedrawing({"test": factors}, 24, 1, tmp_path, processes=1)
+    numbers, rows = avatars_numbers.numbers_of(factors), np.arange(12)
+    pictures = draw_all(faces_of({key: values[rows] for key, values in factors.items()}), 24, processes=1)
+    for i, name in enumerate(renderer.numbers):
+        redrawn = renderer.setting_number("test", rows, name, numbers[rows, i])
+        assert redrawn.of.tolist() == np.flatnonzero(~np.isnan(numbers[rows, i])).tolist()
+        difference = renderer.draw(redrawn.factors).astype(int) - pictures[redrawn.of]
+        assert np.abs(difference).max() <= 1, name

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_ccvae.data import inspection
+from tf_ccvae.data import inspection, inspection_numbers
 from tf_ccvae.data.__main__ import main
 from tf_ccvae.data.dataset import Dataset, Split
-from tf_ccvae.labels import MISSING, Label, Labels
+from tf_ccvae.labels import MISSING, Label, Labels, Scale
 
 
 def dataset(labels, values):
@@ -103,6 +103,55 @@ def test_label_that_is_the_same_everywhere_has_no_correlation():
     json.dumps(results, allow_nan=False)
 
 
+def of_numbers(examples=300):
+    """Height and weight, of which one is most of the other, an age by itself, tall by the height, and a class."""
+    random = np.random.default_rng(0)
+    height = random.normal(170, 10, examples)
+    columns = [height, 10 * height + random.normal(0, 30, examples), 1e6 + random.random(examples), height > 175]
+    values = np.stack([*columns, random.integers(0, 3, examples)], axis=1).astype(np.float32)
+    values[random.random(values.shape) < 0.2] = np.nan
+    scale = Scale(0.0, 1.0, 0.0, 1.0)
+    labels = [Label(name, scale=scale) for name in ("height", "weight", "age")]
+    split = Split(np.zeros((examples, 2, 2, 1), np.uint8), values)
+    labels = Labels((*labels, Label("tall"), Label("kind", ("x", "y", "z"))))
+    return Dataset("made", labels, split, split, split, {"source": "a test"})
+
+
+def test_correlation_of_numbers_is_that_of_numpy_over_the_examples_that_know_both(monkeypatch):
+    monkeypatch.setattr(inspection_numbers, "_ROWS", 77)
+    made = of_numbers()
+    results = inspection.inspect(made, made.train)["correlation_of_numbers"]
+    assert results["numbers"] == ["height", "weight", "age"]
+    assert results["with"] == ["height", "weight", "age", "tall", "kind=x", "kind=y", "kind=z"]
+    values = made.train.labels.astype(np.float64)
+    indicators = np.where(np.isnan(values[:, 4:]), np.nan, values[:, 4:] == np.arange(3))
+    columns = np.concatenate([values[:, :4], indicators], axis=1)
+    for i, row in enumerate(results["correlation"]):
+        for column, r in zip(columns.T, row, strict=True):
+            known = ~np.isnan(column) & ~np.isnan(columns[:, i])
+            assert r == pytest.approx(np.corrcoef(columns[known, i], column[known])[0, 1], abs=1e-4)
+
+
+def test_numbers_that_nearly_determine_each_other_are_among_the_strongest_and_warned_of():
+    made = of_numbers()
+    results = inspection.inspect(made, made.train)
+    assert results["strongest"][0]["values"] == ["height", "weight"]
+    assert ["height", "tall"] in [row["values"] for row in results["strongest"][:4]]
+    assert len({tuple(sorted(row["values"])) for row in results["strongest"]}) == len(results["strongest"])
+    (said,) = [text for text in results["warnings"] if "determine" in text]
+    assert said.startswith("'height' and 'weight' nearly determine each other (r = 0.9")
+    assert f"{results['strongest'][0]['r']:6.2f}  height, weight" in list(inspection.lines(results))
+
+
+def test_number_that_does_not_vary_has_no_correlation():
+    made = of_numbers()
+    made.train.labels[:, 0] = 180.1
+    results = inspection.inspect(made, made.train)
+    assert results["correlation_of_numbers"]["correlation"][0] == [None] * 7
+    assert not any("height" in row["values"] for row in results["strongest"])
+    json.dumps(results, allow_nan=False)
+
+
 def test_pictures_of_a_value_are_those_that_have_it():
     labels = Labels((Label("a"), Label("kind", ("x", "y"))))
     made = dataset(labels, [[i % 2, i % 3 if i % 3 < 2 else MISSING] for i in range(30)])
@@ -191,4 +240,6 @@ def test_program_says_what_was_taken_for_what_lists_what_is_wrong_and_goes_on(tm
     assert results["kinds"] == {"smile": "binary", "age": "number", "harm": "grade"}
     assert sum(seen["histogram"]) == seen["known"] and 20 <= seen["low"] < seen["median"] < seen["high"] <= 33
     assert "lowest" in text and "|@" in text
+    assert results["correlation_of_numbers"]["with"] == ["age", "smile", "harm=none", "harm=mild", "harm=severe"]
+    assert any("age" in row["values"] for row in results["strongest"])
     assert sum(results["splits"][name]["examples"] for name in ("train", "validation", "test")) == 12

@@ -9,24 +9,6 @@ from tf_ccvae.data.images import fitted
 from tf_ccvae.labels import MISSING, Label
 
 
-@pytest.fixture
-def store(tmp_path):
-    """Writes examples as a data set called `made` and returns its data_dir."""
-    tensorflow_datasets.disable_progress_bar()
-
-    def write(features, splits):
-        tensorflow_datasets.dataset_builders.store_as_tfds_dataset(
-            "made",
-            "1.0.0",
-            kinds.FeaturesDict(features),
-            {split: list(enumerate(rows)) for split, rows in splits.items()},
-            data_dir=tmp_path / "data",
-        )
-        return tmp_path / "data"
-
-    return write
-
-
 def grey(level, height=8, width=8, channels=1):
     return np.full((height, width, channels), level, np.uint8)
 

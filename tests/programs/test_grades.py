@@ -1,5 +1,6 @@
 """Grades through the whole program: from a CSV file by training to edits, measures and refusals."""
 
+import csv
 import json
 
 import numpy as np
@@ -73,6 +74,20 @@ def test_every_intervention_takes_a_grade_as_it_takes_a_class(stages_run, tmp_pa
     with np.load(out.with_suffix(".npz")) as arrays:
         assert np.isfinite(arrays["images"]).all()
         assert columns is None or arrays["columns"].tolist() == columns
+
+
+def test_encode_writes_what_a_table_of_labels_would_hold(stages_run, tmp_path):
+    table = tmp_path / "latents.csv"
+    assert call(stages_run, "encode", *range(6), "--out", table) == 0
+    model = run_directory.load(stages_run)[1]
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    latents = np.array([[float(x) for x in list(row.values())[1:9]] for row in rows], np.float32)
+    for row, values in zip(rows, np.asarray(model.values_of(latents)), strict=True):
+        bright, shape, stage = (row[f"{name} (predicted)"] for name in ("bright", "shape", "stage"))
+        assert bright in ("0", "1") and int(bright) == values[0]
+        assert shape == ("bar", "dots", "frame")[int(values[1])]
+        assert stage == ("none", "little", "some", "much", "all")[int(values[2])]
+        assert float(row["age (predicted)"]) == pytest.approx(values[3], rel=1e-5)
 
 
 def test_a_word_that_is_no_grade_is_refused_with_all_of_them_in_order(stages_run, capsys):

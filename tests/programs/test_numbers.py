@@ -11,6 +11,7 @@ from tests import numbers_made_up
 from tests.made_up import made_once
 from tf_ccvae import evaluate, fit, intervene, interventions
 from tf_ccvae.programs.sweep_settings import less_is_better
+from tf_ccvae.support.errors import Caution
 from tf_ccvae.training import run_directory
 
 SMALL = [
@@ -110,12 +111,40 @@ def test_encode_writes_predicted_values_and_decode_leaves_them_aside(ages_run, t
     model = run_directory.load(ages_run)[1]
     latents = np.array([row[1:7] for row in rows], np.float32)
     np.testing.assert_allclose([float(row[-2]) for row in rows], model.values_of(latents)[:, 0], rtol=1e-5)
+    assert [row[-1] for row in rows] == [str(int(x)) for x in np.asarray(model.values_of(latents))[:, 1]]
     assert call(ages_run, "decode", table, "--out", tmp_path / "decoded.png") == 0
 
 
-def test_a_number_far_outside_the_training_values_is_warned_of(ages_run, tmp_path, capsys):
-    assert call(ages_run, "set", "0", "--label", "age=300", "--out", tmp_path / "x.png") == 0
-    assert "warning: age=300 is far outside the training values, " in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "far"),
+    [
+        (("set", "0", "--label", "age=300"), ["age=300"]),
+        (("traverse", "0", "--label", "age", "--from", "-200", "--to", "300", "--steps", "2"), ["age=-200", "age=300"]),
+        (("generate", "--label", "age=300", "--count", "1"), ["age=300"]),
+        (("variation", "0", "--label", "age=300", "--draws", "2"), ["age=300"]),
+        (("set", "0", "--label", "age=75", "--label", "bright=on"), []),
+    ],
+)
+def test_a_number_far_outside_the_training_values_is_warned_of(ages_run, tmp_path, capsys, arguments, far):
+    assert call(ages_run, *arguments, "--out", tmp_path / "x.png") == 0
+    scale = run_directory.load(ages_run)[1].labels.items[0].scale
+    between = f"far outside the training values, {scale.low:g} to {scale.high:g}; no picture has taught the model"
+    assert capsys.readouterr().err.splitlines() == [f"warning: {x} is {between} what it looks like" for x in far]
+
+
+def test_python_is_warned_of_it_where_it_asks(ages_run):
+    model = run_directory.load(ages_run)[1]
+    images = numbers_made_up.split(1, 7).images
+    calls = (
+        lambda: interventions.set_labels(model, images, {"age": 300}),
+        lambda: interventions.traverse(model, images, "age", 30, 300, steps=2),
+        lambda: interventions.choose_values(model, {"age": 300}, 1, seed=0),
+        lambda: interventions.variation(model, images, "age", 300, draws=2),
+    )
+    for ask in calls:
+        with pytest.warns(Caution, match="age=300 is far outside the training values") as caught:
+            ask()
+        assert [x.filename for x in caught] == [__file__]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from serving.client import CCVAEClient
 from serving.values import setting_of
 from tests.serving.conftest import BATCHING
 from tests.serving.double import ServerDouble
+from tf_ccvae.support.errors import Caution
 from tf_ccvae.training import run_directory
 
 
@@ -67,6 +68,15 @@ def test_what_is_no_number_is_refused_with_the_range(double, description, pixels
         client.set_labels(pixels[:1], {"age": value})
 
 
+def test_a_number_far_outside_the_training_values_is_warned_of_where_it_is_asked_for(client, pixels):
+    client.describe()
+    for ask in (lambda: client.set_labels(pixels[:1], {"age": 95.5}), lambda: client.generate({"age": -6}, 1)):
+        with pytest.warns(Caution, match=r"age=(95\.5|-6) is far outside the training values, 20 to 70; no ") as caught:
+            ask()
+        assert [x.filename for x in caught] == [__file__]
+    client.set_labels(pixels[:1], {"age": 95, "bright": 1})
+
+
 def test_names_with_equals_signs_are_told_apart_by_what_is_a_number():
     labels = [
         {"name": "a", "kind": "number", "scale": {"low": 0.0, "high": 1.0}},
@@ -88,6 +98,9 @@ def test_commands_print_numbers_by_name_and_set_them(double, numbers_exported, p
     assert (tmp_path / "photo.png").is_file()
     assert main(["set_labels", *line, "--out", str(tmp_path), picture, "--label", "age=old"]) == 2
     assert "age=old: is not a number; training values were 20 to 70" in capsys.readouterr().err
+    assert main(["generate", *line, "--out", str(tmp_path), "--label", "age=300", "--label", "size=0.002"]) == 0
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("warning: age=300 is far outside the training values, 20 to 70; no picture has taught")
 
 
 @pytest.mark.parametrize("content", [{"format": 4}, {}, []])

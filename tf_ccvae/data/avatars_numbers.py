@@ -22,6 +22,11 @@ from tf_ccvae.labels import Label, Labels
 from tf_ccvae.number_labels import Scale
 
 NAMES = ("Hair_Lightness", "Hair_Hue", "Skin_Lightness", "Head_Size")
+COLOURS = {  # the colour that a number is of, and which of hue, lightness and saturation it is
+    "Hair_Lightness": ("hair_color", 1),
+    "Hair_Hue": ("hair_color", 0),
+    "Skin_Lightness": ("skin_color", 1),
+}
 GREY = 0.25  # saturation below which a colour has no hue to see
 DARK = 0.2  # lightness below which it has none either
 
@@ -46,6 +51,28 @@ def numbers_of(factors: Mapping[str, np.ndarray]) -> np.ndarray:
         100 * factors["scale"].astype(np.float64),
     ]
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def changed(factors: Mapping[str, np.ndarray], name: str, values: np.ndarray) -> dict[str, np.ndarray]:
+    """The faces with other values of one number, and all else as it is.
+
+    A colour keeps its other two coordinates of hue, lightness and saturation (`colorsys.rgb_to_hls`).
+
+    Args:
+      factors: as `avatars_labels.describe` returns them; the number is known of all faces.
+      name: one of `NAMES`.
+      values: (n,), in the number's units.
+    """
+    if name == "Head_Size":
+        return {**factors, "scale": (np.asarray(values) / 100).astype(factors["scale"].dtype)}
+    part, place = COLOURS[name]
+    units = np.mod(np.asarray(values, np.float64) / 360, 1) if name == "Hair_Hue" else np.asarray(values) / 100
+    colours = factors[part].copy()
+    for row, (rgb, value) in enumerate(zip(factors[part].astype(np.float64), np.clip(units, 0, 1), strict=True)):
+        coordinates = [*colorsys.rgb_to_hls(*rgb)]
+        coordinates[place] = value
+        colours[row] = colorsys.hls_to_rgb(*coordinates)
+    return {**factors, part: colours}
 
 
 def _lightness(rgb: np.ndarray) -> np.ndarray:

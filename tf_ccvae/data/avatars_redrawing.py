@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tf_ccvae.data import avatars_numbers
 from tf_ccvae.data.avatars_drawing import draw_all
 from tf_ccvae.data.avatars_labels import FACTORS, FRAME_RGB, HAIR_RGB, SKIN_RGB, describe, faces_of, labels_of
 from tf_ccvae.data.redrawing import Redrawing
@@ -111,6 +112,16 @@ class AvatarsRedrawing(Redrawing):
         if shade in factors:
             new[shade] = np.where(where, donors[shade], factors[shade])
         return new
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        return avatars_numbers.NAMES
+
+    def numbers_of(self, factors: Factors) -> np.ndarray:
+        return avatars_numbers.numbers_of(factors)
+
+    def with_number(self, factors: Factors, label: str, values: np.ndarray) -> dict[str, np.ndarray]:
+        return avatars_numbers.changed(factors, label, values)
 
     def drawn(self, factors: Factors) -> np.ndarray:
         return draw_all(faces_of(factors), self.image_shape[0], self.processes)

@@ -1,7 +1,7 @@
 """What is in a data set: counts, rates, missing labels, which labels go together, and pictures of each.
 
 A *value* is what is counted: a binary label that is 1, or one class of a categorical label. Numbers are not counted so;
-`inspection_numbers` describes them.
+`inspection_numbers` describes them and how they go together with values and with each other.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ import numpy as np
 
 from tf_ccvae.data import inspection_numbers
 from tf_ccvae.data.dataset import SPLITS, Dataset, Split
+from tf_ccvae.data.inspection_numbers import Pair
 from tf_ccvae.label_arrays import known as is_known
 from tf_ccvae.labels import Labels
 from tf_ccvae.support.files import JsonObject
@@ -83,13 +84,18 @@ def inspect(dataset: Dataset, seen: Split) -> JsonObject:
 
     Returns:
       `splits`, `kinds`, `labels`, `numbers`, `co_occurrence` (of the labels that training sees, numbers left out),
-      `strongest`, `warnings` and what the data set says of itself.
+      `correlation_of_numbers` (with each other and with values, if there are numbers), `strongest`, `warnings` and what
+      the data set says of itself.
     """
     values = values_of(dataset.labels)
     splits = {name: dataset.split(name) for name in SPLITS} | {"seen in training": seen}
     counted = {name: count(split, values) for name, split in splits.items()}
     correlation = counted["seen in training"].correlation()
-    pairs = sorted(_pairs(values, correlation), key=lambda pair: -abs(pair[2]))
+    names = [value.name for value in values]
+    of_numbers = inspection_numbers.correlation(dataset.labels, seen, [(x.label, x.value) for x in values])
+    numbers = inspection_numbers.named(dataset.labels, names, of_numbers)
+    pairs = [*_pairs(values, correlation), *inspection_numbers.pairs(dataset.labels, names, of_numbers)]
+    pairs.sort(key=lambda pair: -abs(pair.r))
     return {
         "data": dataset.name,
         "source": dataset.about.get("source"),
@@ -106,7 +112,8 @@ def inspect(dataset: Dataset, seen: Split) -> JsonObject:
         "co_occurrence": _matrices(values, counted["seen in training"], correlation)
         if len(values) <= IN_FULL
         else None,
-        "strongest": [{"values": [a.name, b.name], "r": round(r, 4)} for a, b, r in pairs[:STRONGEST]],
+        **({"correlation_of_numbers": numbers} if dataset.labels.numbers else {}),
+        "strongest": [{"values": [pair.one, pair.other], "r": round(pair.r, 4)} for pair in pairs[:STRONGEST]],
         "warnings": [
             *dataset.about.get("warnings", ()),
             *_rare(dataset.labels, values, counted["seen in training"]),
@@ -132,11 +139,17 @@ def _matrices(values: list[Value], counts: Counts, correlation: np.ndarray) -> J
     }
 
 
-def _pairs(values: list[Value], correlation: np.ndarray) -> Iterator[tuple[Value, Value, float]]:
+def _pairs(values: list[Value], correlation: np.ndarray) -> Iterator[Pair]:
     """Pairs of values of different labels that both vary."""
     for i, j in zip(*np.nonzero(np.triu(np.isfinite(correlation), 1)), strict=True):
         if values[i].label != values[j].label:
-            yield values[i], values[j], float(correlation[i, j])
+            r = float(correlation[i, j])
+            yield Pair(
+                values[i].name,
+                values[j].name,
+                r,
+                "nearly always come together" if r > 0 else "nearly exclude each other",
+            )
 
 
 def _rare(labels: Labels, values: list[Value], counts: Counts) -> Iterator[str]:
@@ -153,11 +166,10 @@ def _rare(labels: Labels, values: list[Value], counts: Counts) -> Iterator[str]:
                 )
 
 
-def _correlated(pairs: list[tuple[Value, Value, float]]) -> Iterator[str]:
-    for a, b, r in pairs:
+def _correlated(pairs: list[Pair]) -> Iterator[str]:
+    for one, other, r, how in pairs:
         if abs(r) > CORRELATED:
-            how = "nearly always come together" if r > 0 else "nearly exclude each other"
-            yield f"{a.name!r} and {b.name!r} {how} (r = {r:.2f}): they cannot be separated; leave one out"
+            yield f"{one!r} and {other!r} {how} (r = {r:.2f}): they cannot be separated; leave one out"
 
 
 def pictures(split: Split, values: list[Value], columns: int = 10, rows: int = 40, seed: int = 0) -> np.ndarray:

@@ -1,6 +1,11 @@
-"""What is in the number labels of a data set: range, mean, histogram, missing values, and pictures from low to high."""
+"""What is in the number labels of a data set: range, mean, histogram, missing values, and pictures from low to high.
 
-from collections.abc import Iterator, Mapping
+Also how they go together with each other and with the values of other labels: Pearson's r, in which a value is 1 where
+a label has it and 0 where it has another.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,7 +15,17 @@ from tf_ccvae.labels import Labels
 from tf_ccvae.support.files import JsonObject
 
 BINS = 10  # of a histogram, equal in width over the range of all splits
+_ROWS = 65536  # examples that are summed up at a time
 SHADES = " .:-=+*#@"  # of the bins in a line of text, from none to the most
+
+
+class Pair(NamedTuple):
+    """Two columns, how they correlate, and what a large correlation of them means, as the predicate of a sentence."""
+
+    one: str
+    other: str
+    r: float
+    how: str
 
 
 def describe(labels: Labels, splits: Mapping[str, Split]) -> list[JsonObject]:
@@ -38,6 +53,55 @@ def _of_column(column: np.ndarray, edges: np.ndarray) -> JsonObject:
         low, middle, high = np.quantile(there, [0, 0.5, 1])
         row |= {"low": low, "median": middle, "high": high, "mean": there.mean(), "deviation": there.std()}
     return row
+
+
+def correlation(labels: Labels, split: Split, values: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Pearson's r over the examples that know both, NaN where one of them does not vary.
+
+    Args:
+      labels: what the labels are.
+      split: whose labels are looked at.
+      values: position of the label, and value.
+
+    Returns:
+      float64 (number labels, number labels + values): of numbers, with each other and with values.
+    """
+    numbers, columns = list(labels.numbers), [*labels.numbers, *(label for label, _ in values)]
+    if not numbers:
+        return np.zeros((0, len(columns)))
+    wanted = np.array([value for _, value in values])
+    middle = np.array(
+        [np.mean(x[known(x)], dtype=np.float64) if known(x).any() else 0 for x in split.labels[:, numbers].T]
+    )
+    sums = np.zeros((6, len(numbers), len(columns)))  # over the examples that know both
+    for start in range(0, len(split), _ROWS):
+        rows = split.labels[start : start + _ROWS][:, columns].astype(np.float64)
+        there = known(rows)
+        rows[:, : len(numbers)] -= middle  # squares of numbers far from 0 would lose their digits
+        rows[:, len(numbers) :] = rows[:, len(numbers) :] == wanted
+        rows, there = np.where(there, rows, 0), there.astype(np.float64)
+        own, mine = rows[:, : len(numbers)], there[:, : len(numbers)]
+        sums += [mine.T @ there, own.T @ there, mine.T @ rows, own.T**2 @ there, mine.T @ rows**2, own.T @ rows]
+    count, one, other, one_squared, other_squared, both = sums
+    squares = count * one_squared, count * other_squared
+    spreads = squares[0] - one**2, squares[1] - other**2
+    varies = np.logical_and(*(x > 1e-10 * most for x, most in zip(spreads, squares, strict=True)))  # beyond rounding
+    scale = np.sqrt(np.where(varies, spreads[0] * spreads[1], 1))
+    return np.where(varies, (count * both - one * other) / scale, np.nan)
+
+
+def named(labels: Labels, values: Sequence[str], r: np.ndarray) -> JsonObject:
+    """What `correlation` found, as JSON holds it; `values` has the names of the values."""
+    names = list(labels.of_numbers.names)
+    rows = [[None if np.isnan(x) else round(float(x), 4) for x in row] for row in r]
+    return {"numbers": names, "with": [*names, *values], "correlation": rows}
+
+
+def pairs(labels: Labels, values: Sequence[str], r: np.ndarray) -> Iterator[Pair]:
+    """The pairs in what `correlation` found of which both vary, each once."""
+    names = [*labels.of_numbers.names, *values]
+    for i, j in zip(*np.nonzero(np.triu(np.isfinite(r), 1)), strict=True):
+        yield Pair(names[i], names[j], float(r[i, j]), "nearly determine each other")
 
 
 def lines(rows: list[JsonObject], examples: int) -> Iterator[str]:

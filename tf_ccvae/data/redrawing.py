@@ -89,6 +89,19 @@ class Redrawing(abc.ABC):
     def drawn(self, factors: Factors) -> np.ndarray:
         """The pictures, uint8 (n, height, width, channels)."""
 
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The number labels that can be changed; none if a subclass names none."""
+        return ()
+
+    def numbers_of(self, factors: Factors) -> np.ndarray:
+        """The number labels, float (n, numbers), NaN where something covers them."""
+        return np.zeros((len(next(iter(factors.values()))), 0))
+
+    def with_number(self, factors: Factors, label: str, values: np.ndarray) -> dict[str, np.ndarray]:
+        """Faces in which a number label is known with other values of it, (n,), and all else as it is."""
+        raise KeyError(f"{self.source} draws no {label}")
+
     # Shared -----------------------------------------------------------------------------------------------------------
 
     @property
@@ -117,6 +130,11 @@ class Redrawing(abc.ABC):
         new, of = self._opened(old, taken(new, kept), of[kept], factor)
         allowed = self._allowed(old, new, of, column, np.full(len(of), value))
         return _thinned(taken(new, allowed), of[allowed])
+
+    def setting_number(self, split: str, rows: np.ndarray, label: str, values: np.ndarray) -> Redrawn:
+        old = self.described(split, rows)
+        of = np.flatnonzero(~np.isnan(self.numbers_of(old)[:, self.numbers.index(label)]))
+        return Redrawn(of, self.with_number(taken(old, of), label, np.asarray(values)[of]))
 
     def carrying(self, split: str, rows: np.ndarray, donors: np.ndarray, label: str) -> Redrawn:
         old, owners = self.described(split, rows), self.described(split, donors)

@@ -34,6 +34,11 @@ class Renderer(Protocol):
         """The names of the labels that can be changed."""
         ...
 
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The names of the number labels that can be changed."""
+        ...
+
     def setting(self, split: str, rows: np.ndarray, label: str, value: int) -> Redrawn:
         """Examples with a label at a value, in each way the label can have it.
 
@@ -42,6 +47,17 @@ class Renderer(Protocol):
           rows: integer (n,), of the examples in the split.
           label: its name.
           value: of the label.
+        """
+        ...
+
+    def setting_number(self, split: str, rows: np.ndarray, label: str, values: np.ndarray) -> Redrawn:
+        """Examples with a number label at other values, each in one way; none of those in which it is not known.
+
+        Args:
+          split: name of the split.
+          rows: integer (n,), of the examples in the split.
+          label: its name, one of `numbers`.
+          values: (n,), in the label's units.
         """
         ...
 

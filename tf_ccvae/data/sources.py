@@ -118,6 +118,7 @@ def _tfds(data: Data, name: str, seed: int, left_out: list[str] | None, progress
         validation_fraction=data.validation_fraction,
         test_fraction=data.test_fraction,
         label_names=data.label_names,
+        label_kinds=data.label_kinds,
         progress=progress,
         left_out=left_out,
     )

@@ -1,14 +1,11 @@
 """Train, validation and test from whatever splits a catalogue of data sets has."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from tf_ccvae.data import cache
-from tf_ccvae.data.dataset import DataError, Split
-from tf_ccvae.support.files import JsonObject
+from tf_ccvae.data.dataset import DataError
 
 OTHER_NAMES = {"validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 _SHUFFLE_SEED = 0  # not the run's: runs with other seeds share the decoded pictures
@@ -116,45 +113,3 @@ def plan(sizes: Mapping[str, int], validation_fraction: float, test_fraction: fl
 def is_unlabelled(split: str) -> bool:
     """Whether the name of a split says that its examples have no labels."""
     return any(word in split.lower() for word in ("unlabel", "unsupervised"))
-
-
-def cached(
-    source: str,
-    identity: JsonObject,
-    chosen: Plan,
-    image_shape: tuple[int, int, int],
-    labels: int,
-    read: Callable[[int, int], Mapping[str, np.ndarray]],
-    cache_dir: Path | None,
-    progress: bool,
-) -> dict[str, Split]:
-    """Train, validation and test of a catalogue's data set, decoded by the first call.
-
-    Args:
-      source, read, cache_dir, progress: as `cache.cached` takes them; `read` gives `images` and `labels`.
-      identity: as `cache.cached` takes it, but for the order of the training split, which is added.
-      chosen: which examples are read, and where they end up.
-      image_shape: (height, width, channels).
-      labels: how many there are.
-
-    Returns:
-      For each split images uint8 (examples, *image_shape), memory-mapped and read-only, and labels int16 (examples,
-      labels) in memory.
-
-    Raises:
-      DataError: as `cache.cached`.
-    """
-    arrays = cache.cached(
-        source,
-        {**identity, "shuffled": chosen.shuffled},
-        chosen.examples,
-        {"images": cache.Array(image_shape, np.uint8), "labels": cache.Array((labels,), np.int16)},
-        read,
-        chosen.order,
-        cache_dir,
-        progress,
-    )
-    return {
-        split: Split(arrays["images"][start:stop], np.array(arrays["labels"][start:stop]))
-        for split, (start, stop) in chosen.rows.items()
-    }

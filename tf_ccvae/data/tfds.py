@@ -1,39 +1,32 @@
-"""Any image data set of tensorflow-datasets that has class labels or boolean attributes.
+"""Any image data set of tensorflow-datasets that has class labels, boolean attributes or numbers.
 
-Every `ClassLabel` is a categorical label, every boolean a binary one, also inside a dictionary such as CelebA's
-`attributes`; -1 in a `ClassLabel` is a missing label. Other features are left out. Pictures are scaled until the
-shorter side fits, and their centre is cut out. Folders are those of tensorflow-datasets: `data_dir`, or else the
-environment variable TFDS_DATA_DIR, or else ~/tensorflow_datasets.
+`tfds_features` says which features are labels. Pictures are scaled until the shorter side fits, and their centre is
+cut out. Folders are those of tensorflow-datasets: `data_dir`, or else the environment variable TFDS_DATA_DIR, or else
+~/tensorflow_datasets.
 """
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from tf_ccvae.data import splits
-from tf_ccvae.data.dataset import DataError, Dataset, check_train_labels, describe_classes
+from tf_ccvae.data import cache, splits
+from tf_ccvae.data.dataset import DataError, Dataset, Split, check_train_labels
 from tf_ccvae.data.images import Fit, fitted
+from tf_ccvae.data.kinds import Kind
 from tf_ccvae.data.network import reachable
-from tf_ccvae.labels import MISSING, Label, Labels
+from tf_ccvae.data.numbers import far_away
+from tf_ccvae.data.tfds_features import Features, features_of, labels_of, leaves_of
+from tf_ccvae.label_arrays import in_units_of
+from tf_ccvae.labels import MISSING
 
 if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder
-    from tensorflow_datasets.features import FeatureConnector, FeaturesDict
 
 WAYS = "prepare it by 'tfds build {name}' where there is a network, and set data.path to its data_dir"
-
-
-@dataclass(frozen=True)
-class Features:
-    """Where a picture and its labels are in an example: names of nested dictionaries, from the outside in."""
-
-    image: tuple[str, ...]
-    labels: Mapping[tuple[str, ...], Label]
 
 
 def load(
@@ -47,6 +40,7 @@ def load(
     validation_fraction: float = 0.1,
     test_fraction: float = 0.1,
     label_names: Sequence[str] = (),
+    label_kinds: Mapping[str, Kind] | None = None,
     progress: bool = False,
     left_out: list[str] | None = None,
 ) -> Dataset:
@@ -63,57 +57,99 @@ def load(
       cache_dir: where decoded pictures are kept; the user's cache folder if None.
       validation_fraction, test_fraction: shares of the training split for the splits that the data set lacks.
       label_names: labels that will be used; others may be unknown everywhere. All are used if empty.
+      label_kinds: which kind some labels are, as `kinds.read` takes it; whole numbers are labels only so.
       progress: show a progress bar on standard error.
       left_out: takes labels that are not known for any training example, one sentence each; None to refuse them.
 
     Returns:
       Dataset with images uint8 (examples, image_size, image_size, channels), memory-mapped and read-only, and labels
-      int16 (examples, labels).
+      as `dataset.Split` says.
 
     Raises:
-      DataError: there is no such data set, it has no images or labels, or it cannot be downloaded or read.
+      DataError: there is no such data set, it has no images or labels, a label is not of the kind that the
+        settings say, or it cannot be downloaded or read.
     """
+    where = f"tfds:{name}"
     builder = _prepared(name, data_dir, ways)
-    features = features_of(builder.info.features, f"tfds:{name}")
+    features = features_of(builder.info.features, where, label_kinds, label_names)
     sizes = {split: int(info.num_examples) for split, info in builder.info.splits.items()}
-    chosen = splits.plan(sizes, validation_fraction, test_fraction, f"tfds:{name}")
-
-    def read(start: int, stop: int) -> dict[str, np.ndarray]:
-        images = np.empty((stop - start, image_size, image_size, channels), np.uint8)
-        labels = np.empty((stop - start, len(features.labels)), np.int16)
-        known = [split not in chosen.unlabelled for split, a, b in chosen.between(start, stop) for _ in range(a, b)]
-        for i, example in enumerate(_examples(builder, features, chosen.between(start, stop), f"tfds:{name}")):
-            picture = _picture(_inside(example, features.image), f"tfds:{name}")
-            images[i] = fit(picture, image_size, image_size, channels)
-            labels[i] = [_inside(example, place) if known[i] else MISSING for place in features.labels]
-        return {"images": images, "labels": labels}
-
-    parts = splits.cached(
-        f"tfds-{builder.name}",
-        {
-            "data_set": str(builder.info.full_name),
-            "splits": sizes,
-            "fit": fit.__name__,
-            "data_dir": str(builder.data_path),
-        },
-        chosen,
-        (image_size, image_size, channels),
-        len(features.labels),
-        read,
-        cache_dir,
-        progress,
-    )
-    labels = Labels(tuple(features.labels.values()))
+    chosen = splits.plan(sizes, validation_fraction, test_fraction, where)
+    shape = (image_size, image_size, channels)
+    kept = _decoded(builder, features, sizes, chosen, shape, fit, where, cache_dir, progress)
+    empty = np.empty((chosen.examples, 0))
+    listed, numbers = (np.array(kept.get(part, empty)) for part in ("labels", "numbers"))
+    found = labels_of(features, listed, numbers, where, lambda row: _called(chosen, row), label_names)
+    parts = {split: Split(kept["images"][a:b], found.values[a:b]) for split, (a, b) in chosen.rows.items()}
+    values = {split: part.labels for split, part in parts.items()}
+    used = {*features.labels, *features.columns, features.image}
+    unread = sorted(place for place, _ in leaves_of(builder.info.features) if place not in used)
     about = {
         "source": f"tensorflow-datasets, {builder.info.full_name}",
         "licence": builder.info.redistribution_info.license or "see " + builder.info.homepage,
         "warnings": [
-            *check_train_labels(labels.names, parts["train"].labels, f"tfds:{name}", label_names, left_out),
+            *check_train_labels(found.labels.names, values["train"], where, label_names, left_out),
+            *far_away(found.labels, values),
             *chosen.notes,
         ],
-        "meaning": _meaning(builder.info.features, features),
+        "meaning": [
+            *found.notes,
+            f"{'/'.join(features.image)}: the images",
+            *(f"{'/'.join(place)}: left out" for place in unread if place not in features.left),
+        ],
     }
+    labels = in_units_of(values["train"], found.labels)
     return Dataset(builder.name, labels, parts["train"], parts["validation"], parts["test"], about)
+
+
+def _decoded(
+    builder: "DatasetBuilder",
+    features: Features,
+    sizes: Mapping[str, int],
+    chosen: splits.Plan,
+    shape: tuple[int, int, int],
+    fit: Fit,
+    where: str,
+    cache_dir: Path | None,
+    progress: bool,
+) -> dict[str, np.ndarray]:
+    """All examples in the order of `chosen`: `images`, and `labels` and `numbers` as `labels_of` takes them, if any."""
+    places = {"labels": tuple(features.labels), "numbers": tuple(features.columns)}
+    arrays = {
+        "images": cache.Array(shape, np.uint8),
+        "labels": cache.Array((len(features.labels),), np.int16),
+        "numbers": cache.Array((len(features.columns),), np.float64),
+    }
+    arrays = {part: array for part, array in arrays.items() if array.shape != (0,)}
+    nothing = {"labels": MISSING, "numbers": np.nan}
+
+    def read(start: int, stop: int) -> dict[str, np.ndarray]:
+        rows = {part: np.empty((stop - start, *array.shape), array.dtype) for part, array in arrays.items()}
+        known = [split not in chosen.unlabelled for split, a, b in chosen.between(start, stop) for _ in range(a, b)]
+        for i, example in enumerate(_examples(builder, features, chosen.between(start, stop), where)):
+            picture = _picture(_inside(example, features.image), where)
+            rows["images"][i] = fit(picture, *shape)
+            for part in rows.keys() & places.keys():
+                rows[part][i] = [_inside(example, x) if known[i] else nothing[part] for x in places[part]]
+        return rows
+
+    identity = {
+        "data_set": str(builder.info.full_name),
+        "splits": sizes,
+        "fit": fit.__name__,
+        "data_dir": str(builder.data_path),
+        "shuffled": chosen.shuffled,
+        **({"numbers": ["/".join(place) for place in features.columns]} if features.columns else {}),
+    }
+    return cache.cached(
+        f"tfds-{builder.name}", identity, chosen.examples, arrays, read, chosen.order, cache_dir, progress
+    )
+
+
+def _called(chosen: splits.Plan, row: int) -> str:
+    """The example in a row of the cache, as the data set counts it."""
+    at = int(np.flatnonzero(chosen.order == row)[0])
+    ((split, number, _),) = chosen.between(at, at + 1)
+    return f"example {number} of split {split}"
 
 
 def _prepared(name: str, data_dir: Path | None, ways: str) -> "DatasetBuilder":
@@ -153,64 +189,6 @@ def _in_one_line(error: BaseException) -> str:
     return line if len(line) <= 200 else f"{line[:200]}..."
 
 
-def features_of(features: "FeaturesDict", where: str) -> Features:
-    """The picture and the labels among the features of a data set.
-
-    Args:
-      features: of its examples.
-      where: the data set, for messages.
-
-    Raises:
-      DataError: there is no picture, more than one and none called `image`, or no label.
-    """
-    from tensorflow_datasets import features as kinds
-
-    images: list[tuple[str, ...]] = []
-    labels: dict[tuple[str, ...], Label] = {}
-    leaves = dict(sorted(_leaves(features), key=lambda leaf: leaf[0]))  # files do not keep their order
-    for place, feature in leaves.items():
-        name = place[-1] if [x[-1] for x in leaves].count(place[-1]) == 1 else "_".join(place)
-        if isinstance(feature, kinds.Image) and not isinstance(feature, kinds.LabeledImage):
-            images.append(place)
-        elif isinstance(feature, kinds.ClassLabel):
-            if (feature.num_classes or 0) >= 2:
-                labels[place] = Label(name, splits.class_names(feature.names))
-        elif isinstance(feature, kinds.Tensor) and not feature.shape and feature.np_dtype == np.bool_:
-            labels[place] = Label(name)
-    found = ", ".join("/".join(place) for place in leaves)
-    if not images:
-        raise DataError(f"{where}: has no image among its features ({found}); use another data set")
-    if len(images) > 1 and ("image",) not in images:
-        raise DataError(f"{where}: has {len(images)} images in an example and none called image; use another data set")
-    if not labels:
-        raise DataError(f"{where}: has neither class labels nor booleans among its features ({found})")
-    return Features(("image",) if ("image",) in images else images[0], labels)
-
-
-def _meaning(features: "FeaturesDict", used: Features) -> list[str]:
-    """What was taken for what, and which features were not read."""
-    left = ["/".join(place) for place, _ in _leaves(features) if place not in used.labels and place != used.image]
-    notes = [
-        f"{label.name}: {describe_classes(label.classes)}"
-        if label.classes
-        else f"{label.name}: true is on, false is off"
-        for label in used.labels.values()
-    ]
-    return notes + [f"{'/'.join(used.image)}: the images"] + [f"{name}: left out" for name in sorted(left)]
-
-
-def _leaves(
-    features: "FeaturesDict", place: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], "FeatureConnector"]]:
-    from tensorflow_datasets import features as kinds
-
-    for name, feature in features.items():
-        if isinstance(feature, kinds.FeaturesDict):
-            yield from _leaves(feature, (*place, name))
-        else:
-            yield (*place, name), feature
-
-
 def _examples(
     builder: "DatasetBuilder", wanted: Features, parts: list[tuple[str, int, int]], where: str
 ) -> Iterator[Any]:
@@ -218,7 +196,7 @@ def _examples(
     import tensorflow_datasets
 
     tree: dict[str, Any] = {}
-    for *outer, name in (wanted.image, *wanted.labels):
+    for *outer, name in (wanted.image, *wanted.labels, *wanted.columns):
         node = tree
         for dictionary in outer:
             node = node.setdefault(dictionary, {})

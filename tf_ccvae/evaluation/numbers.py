@@ -11,7 +11,8 @@ Edited, as the judge reads the decoded pictures (`judge_r2` says how well it rea
   swap               every image with the characteristic of another image, drawn at random
 each with `correlation`, Pearson's between the number wanted and the one that the judge reads (1 is perfect), and
 `distance`, the mean absolute difference of the two over the standard deviation of the training values (0 is perfect).
-The wanted number of a swap is the donor's own. All have 95 % intervals by bootstrap over images.
+The wanted number of a swap is the donor's own. Where pictures can be drawn again, `counterfactual` has the same edits
+against the true pictures; see `counterfactual_numbers`. All have 95 % intervals by bootstrap over images.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tf_ccvae import interventions
+from tf_ccvae.evaluation import counterfactual_numbers
 from tf_ccvae.evaluation.context import BATCH, Context
 from tf_ccvae.evaluation.intervals import resampled
 from tf_ccvae.evaluation.judge import Judge
@@ -107,6 +109,7 @@ def measure(context: Context, judge: Judge) -> JsonObject:
     parts = [context.model(context.images[i : i + BATCH]).numbers for i in range(0, len(context.images), BATCH)]
     mean, deviation = (np.concatenate([np.asarray(getattr(x, name)) for x in parts]) for name in ("loc", "scale"))
     results = {}
+    against_truth = counterfactual_numbers.measure(context)
     for column, index in enumerate(context.labels.numbers):
         name, truth = context.labels.names[index], context.part.labels[:, index].astype(np.float64)
         rows = np.flatnonzero(known(truth))
@@ -117,5 +120,6 @@ def measure(context: Context, judge: Judge) -> JsonObject:
             **reading(truth[rows], mean[rows, column], deviation[rows, column], context.seed),
             "judge_r2": judge.about["factors"].get(factor_of(name)),
             **_edits(context, judge, index, truth, rows),
+            **({"counterfactual": against_truth[name]} if against_truth.get(name) else {}),
         }
     return {"numbers": results}

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from tf_ccvae.interventions.codec import decode, encode, in_batches
 from tf_ccvae.interventions.edits import set_values
 from tf_ccvae.interventions.traversal import characteristic_of
-from tf_ccvae.interventions.values_by_name import label_index, label_value
+from tf_ccvae.interventions.values_by_name import label_index, label_value, warn_outside
 from tf_ccvae.labels import MISSING, Labels, Value
 from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.objective import Noise
@@ -120,7 +120,9 @@ def variation(
     latents = encode(model, images)
     values = np.asarray(model.values_of(latents)).copy()
     if value is not None:
-        values[:, index] = label_value(model, label, value)
+        chosen = label_value(model, label, value)
+        warn_outside(model, index, chosen)
+        values[:, index] = chosen
     mask = np.arange(len(model.labels)) == index
     many = np.repeat(latents, draws, axis=0)
     drawn = set_values(model, many, np.repeat(values, draws, axis=0), mask, "sample", seed)

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 from tf_ccvae.interventions.codec import decode, encode, in_batches
 from tf_ccvae.interventions.edits import set_values
-from tf_ccvae.interventions.values_by_name import label_index, label_value
+from tf_ccvae.interventions.values_by_name import label_index, label_value, warn_outside
 from tf_ccvae.labels import MISSING, Value
 from tf_ccvae.models.labelled_vae import LabelledVAE
 
@@ -118,6 +118,7 @@ def _ends(
         label_value(model, label, other if value is None else value)
         for value, other in zip((start, end), usual, strict=True)
     )
+    warn_outside(model, index, low, high, depth=2)
     mask = np.arange(len(model.labels)) == index
     where = model.labels.slices[index]
     size = where.stop - where.start

@@ -12,6 +12,7 @@ from tf_ccvae.label_arrays import known, no_values
 from tf_ccvae.label_texts import parted
 from tf_ccvae.labels import Value
 from tf_ccvae.models.labelled_vae import LabelledVAE
+from tf_ccvae.number_labels import warn_if_far
 from tf_ccvae.objective.exclusions import value_places, value_slices
 
 UNSPECIFIED = ("prior", "missing")
@@ -57,13 +58,25 @@ def setting_of(model: LabelledVAE, text: str) -> tuple[str, str] | None:
 def label_values(model: LabelledVAE, settings: Mapping[str, Value]) -> tuple[np.ndarray, np.ndarray]:
     """Named values as arrays: values (labels,), as `label_arrays.no_values` where not named, and bool (labels,), where.
 
+    Warns:
+      Caution: a number is far outside its training values.
+
     Raises:
       ValueError: an unknown label or value.
     """
     values = no_values(model.labels, (len(model.labels),))
     for name, value in settings.items():
-        values[label_index(model, name)] = label_value(model, name, value)
+        index = label_index(model, name)
+        values[index] = label_value(model, name, value)
+        warn_outside(model, index, values[index], depth=2)
     return values, known(values)
+
+
+def warn_outside(model: LabelledVAE, index: int, *values: float, depth: int = 1) -> None:
+    """`warn_if_far` for the label in a position, if it is a number label; `depth` counts as there."""
+    label = model.labels.items[index]
+    if label.scale:
+        warn_if_far(label.name, label.scale, *values, depth=depth + 1)
 
 
 def choose_values(

@@ -91,6 +91,7 @@ def run_command(arguments: argparse.Namespace) -> int:
             f"{name}: R2 {shown(row['r2'])}, mean absolute error {shown(row['absolute_error'], 4)}, "
             f"{shown(row['coverage'])} in the 90 % interval, set and read by the judge with a correlation of "
             f"{shown(row['set']['correlation'])}"
+            + (f", true set {shown(row['counterfactual']['set']['inside'])}" if "counterfactual" in row else "")
         )
     for part, reason in evaluation.results.get("not_measured", {}).items():
         console.print(f"not measured: {part}: {reason}")

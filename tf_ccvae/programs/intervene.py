@@ -11,7 +11,7 @@ from tf_ccvae.programs.intervention_commands import COMMANDS
 from tf_ccvae.programs.on_run import main_of
 from tf_ccvae.programs.run_inputs import add_places, places_of, settings_of_run
 from tf_ccvae.support.errors import UserError, reason
-from tf_ccvae.support.parser import Parser
+from tf_ccvae.support.parser import Parser, cautions_in_one_line
 
 
 def parser() -> Parser:
@@ -89,7 +89,8 @@ def run_command(arguments: argparse.Namespace) -> int:
         raise UserError(f"--out: {out} must end with {' or '.join(endings)}")
     work: Callable[..., None] = COMMANDS[arguments.command]
     try:
-        work(arguments, model, config, _folder_of(out))
+        with cautions_in_one_line():
+            work(arguments, model, config, _folder_of(out))
     except ValueError as error:
         raise UserError(str(error)) from error
     except OSError as error:

@@ -1,12 +1,11 @@
 """What each sub-command of `intervene` does with a model and images."""
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tf_ccvae.programs.intervention_files import PREDICTED, read_latents, save_arrays, write_sheet
+from tf_ccvae.programs.intervention_files import PREDICTED, cell_of, read_latents, save_arrays, write_sheet
 from tf_ccvae.programs.run_inputs import RunSettings, read_images
 from tf_ccvae.settings import ConfigError
 
@@ -45,8 +44,6 @@ def traverse(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSet
             raise ConfigError(f"{option}: give one for each label, got {len(texts)} for {len(names)}")
     starts = [x.meant(text) for x, text in zip(labels, arguments.start or [x.ends[0] for x in labels], strict=True)]
     ends = [x.meant(text) for x, text in zip(labels, arguments.end or [x.ends[1] for x in labels], strict=True)]
-    for label, *both in zip(labels, starts, ends, strict=True):
-        warn_outside(label, *both)
     along = [titles_along(*what, arguments.steps) for what in zip(labels, starts, ends, strict=True)]
     if len(names) == 1:
         moved = interventions.traverse(
@@ -81,20 +78,6 @@ def titles_along(label: "Label", start: float, end: float, steps: int) -> list[s
     return [label.written(start + (end - start) * step / (steps - 1)) for step in range(steps)]
 
 
-def warn_outside(label: "Label", *values: float) -> None:
-    """Says on standard error that numbers are outside the training values by more than half their range."""
-    if label.scale is None:
-        return
-    low, high = label.scale.low, label.scale.high
-    for value in values:
-        if not low - (high - low) / 2 <= value <= high + (high - low) / 2:
-            print(
-                f"warning: {label.name}={value:g} is far outside the training values, {low:g} to {high:g}; no picture "
-                "has taught the model what it looks like",
-                file=sys.stderr,
-            )
-
-
 def _settings(model: "LabelledVAE", texts: Sequence[str]) -> dict[str, float]:
     """Values by label name from texts NAME=VALUE.
 
@@ -113,7 +96,6 @@ def _settings(model: "LabelledVAE", texts: Sequence[str]) -> dict[str, float]:
         if name in result:
             raise ConfigError(f"--label: {name} is given twice")
         result[name] = values_by_name.label_value(model, name, value)
-        warn_outside(model.labels.items[values_by_name.label_index(model, name)], result[name])
     return result
 
 
@@ -232,13 +214,14 @@ def encode(arguments: argparse.Namespace, model: "LabelledVAE", config: RunSetti
         more = {"values": read, "labels": np.array(model.labels.names, str)} if model.labels.numbers else {}
         save_arrays(out, latents=latents, names=np.array(titles, str), columns=np.array(columns, str), **more)
     else:
+        rows = [[repr(float(x)) for x in row] for row in latents]
         if model.labels.numbers:
-            latents = np.concatenate([latents, read], axis=1)
             columns = [*columns, *(f"{name}{PREDICTED}" for name in model.labels.names)]
+            rows = [row + list(map(cell_of, model.labels, values)) for row, values in zip(rows, read, strict=True)]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["name", *columns])
-        writer.writerows([title, *(repr(float(x)) for x in row)] for title, row in zip(titles, latents, strict=True))
+        writer.writerows([title, *row] for title, row in zip(titles, rows, strict=True))
         write_text(out, text.getvalue())
     print(out)
 

@@ -10,6 +10,8 @@ from tf_ccvae.settings import ConfigError
 if TYPE_CHECKING:
     import numpy as np
 
+    from tf_ccvae.labels import Label
+
 
 PREDICTED = " (predicted)"  # behind the name of a label in a table of latents; such columns are no latents
 
@@ -55,6 +57,13 @@ def save_arrays(path: Path, **arrays: Any) -> None:
 
     with replacing(path) as beside, beside.open("wb") as file:
         np.savez_compressed(file, **arrays)
+
+
+def cell_of(label: "Label", value: float) -> str:
+    """A value as a table of labels holds it: 0 or 1, the name of a class or a grade, or the number in full."""
+    if label.scale:
+        return repr(float(value))
+    return label.written(value) if label.classes else str(int(value))
 
 
 def read_latents(path: Path) -> tuple["np.ndarray", list[str]]:

@@ -17,7 +17,7 @@ USED_BY = {  # which sources read a setting; refused with the others
     "uncertain": ("chexpert",),
     "unmentioned": ("chexpert",),
     "unmarked": ("folder", "huggingface"),
-    "label_kinds": ("folder", "huggingface"),
+    "label_kinds": ("folder", "tfds", "huggingface"),
     "white": ("folder", "huggingface"),
 }
 

@@ -68,9 +68,9 @@ class Data(Settings):
     )
     label_kinds: dict[str, Literal["binary", "class", "number", "grade"] | tuple[str | int | float, ...]] = Field(
         default={},
-        description="which kind some labels are, such as {breed: class, age: number, stage: grade}, for folder and "
-        "huggingface; a list such as {harm: [none, mild, severe]} has the words of a grade in order; the kind of the "
-        "others is seen from their values",
+        description="which kind some labels are, such as {breed: class, age: number, stage: grade}, for folder, "
+        "tfds and huggingface; a list such as {harm: [none, mild, severe]} has the words of a grade in order; the kind "
+        "of the others is seen from their values",
     )
     white: Annotated[int, Field(ge=255, le=65535)] | None = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""Errors that a user can mend, and the one line that says what they are."""
+"""Errors that a user can mend, warnings, and the one line that says what they are."""
 
 import errno
 import os
@@ -9,6 +9,10 @@ class UserError(Exception):
     """Something that the user can mend; the message is one line that says what is wrong, where, and what to do."""
 
     exit_code = 2  # of a program that ends with it
+
+
+class Caution(UserWarning):
+    """Something that can be done but is seldom meant; the message is one line that says what and why."""
 
 
 def line_of(error: BaseException, place: object = None) -> str:

@@ -7,10 +7,11 @@ import argparse
 import contextlib
 import io
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from tf_ccvae.support.errors import UserError, line_of
+from tf_ccvae.support.errors import Caution, UserError, line_of
 from tf_ccvae.support.packages import missing_package
 
 
@@ -74,3 +75,20 @@ def mistakes_in_one_line(place: object = None) -> Iterator[None]:
         yield
     except (UserError, OSError, ModuleNotFoundError) as error:
         sys.exit(report(error, place))
+
+
+@contextlib.contextmanager
+def cautions_in_one_line() -> Iterator[None]:
+    """Prints each `Caution` inside the block as one line `warning: ...` on standard error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Caution)
+        show = warnings.showwarning
+
+        def said(message: Warning | str, kind: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(kind, Caution):
+                print("warning:", message, file=sys.stderr, flush=True)
+            else:
+                show(message, kind, *where, **more)
+
+        warnings.showwarning = said  # type: ignore[assignment]
+        yield

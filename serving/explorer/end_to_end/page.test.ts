@@ -98,9 +98,27 @@ if (expected.number) {
       await page.locator(`input[data-ask='${label}']`).fill("60.5");
       await page.locator(`input[data-ask='${label}']`).press("Enter");
       await page.waitForFunction((i) => (globalThis as any).explorer.store.state.asked[i] === 60.5, label);
+      const far = page.locator("[role=tabpanel]:not([hidden]) .caution");
+      const sentence =
+        `${expected.labels[label]} 300 is far outside the training values, 20 to 70: no picture has taught the model what ` +
+        "it looks like.";
+      expect(await far.textContent()).toBe("");
+      await page.locator(`input[data-ask='${label}']`).fill("300");
+      await page.locator(`input[data-ask='${label}']`).press("Enter");
+      await page.waitForFunction((i) => (globalThis as any).explorer.store.state.asked[i] === 300, label);
+      expect(await far.textContent()).toBe(sentence);
+      await page.locator(`input[data-ask='${label}']`).fill("90");
+      await page.locator(`input[data-ask='${label}']`).press("Enter");
+      await page.waitForFunction((i) => (globalThis as any).explorer.store.state.asked[i] === 90, label);
+      expect(await far.textContent()).toBe("");
       await page.getByRole("tab", { name: "Traverse" }).click();
       await page.waitForFunction(() => document.querySelector<HTMLCanvasElement>("[data-picture=traversed]")?.width !== 300);
       expect(await page.locator("p.axis").allTextContents()).toContain(`Across: ${expected.labels[label]} from 20 to 70.`);
+      expect(await far.textContent()).toBe("");
+      await page.getByRole("group", { name: "Across" }).getByLabel("To").fill("300");
+      await page.getByRole("group", { name: "Across" }).getByLabel("To").press("Enter");
+      await page.waitForFunction(() => (globalThis as any).explorer.store.state.spans[1].end === 300);
+      expect(await far.textContent()).toBe(sentence);
       for (const tab of ["Characteristics", "Generate", "Traverse"]) {
         await page.getByRole("tab", { name: tab }).click();
         await page.evaluate(axe.source);

@@ -200,6 +200,13 @@ export function farApart(label: Label): readonly [number, number] {
   return [Math.max(label.low, label.mean - 2 * label.deviation), Math.min(label.high, label.mean + 2 * label.deviation)];
 }
 
+/** Whether a number is outside the training values by more than half their range; no other label has such values. */
+export function farOutside(label: Label, value: number): boolean {
+  if (label.kind !== "number") return false;
+  const reach = (label.high - label.low) / 2;
+  return !(value >= label.low - reach && value <= label.high + reach);
+}
+
 /** One axis of a traversal: a label that goes from one of its values to another. */
 export interface Axis {
   readonly label: number;

@@ -5,6 +5,7 @@ import {
   chooseValues,
   density,
   draw,
+  farOutside,
   interval,
   labelProbabilities,
   predictedNumber,
@@ -93,6 +94,12 @@ describe("a label that is a number, by the same numbers as tf_ccvae", () => {
     latents.forEach((expected, i) => expectNear(draw(withNumber, at(values, i), at(normal, i)), expected));
     const grid = traverse(withNumber, at(cases.latents, 0), { label: 1, start: 30.5, end: 60 }, { label: 0, start: 0, end: 1 }, 4);
     expectNear(grid.flat(), cases.traverse.latents.flat());
+  });
+
+  test("is far outside the training values beyond half their range", () => {
+    expect([-5, 20, 95].map((x) => farOutside(age, x))).toEqual([false, false, false]);
+    expect([-5.1, 95.1, Infinity, NaN].map((x) => farOutside(age, x))).toEqual([true, true, true, true]);
+    expect(farOutside(at(withNumber.labels, 0), 7)).toBe(false);
   });
 
   test("that is left to chance has the mean and spread of the training values, inside their range", () => {

@@ -8,6 +8,7 @@ import type { State } from "../state";
 import { download } from "./canvas";
 import { button, checkbox, element, freeChoice, numberField } from "./dom";
 import { picker } from "./gallery";
+import { caution } from "./number";
 import { Latest, type Panel } from "./panel";
 
 const COUNT = 12;
@@ -30,6 +31,7 @@ export function generatePanel(explorer: Explorer, report: (error: unknown) => vo
   choices.forEach(({ control }, index) => (control.dataset["ask"] = String(index)));
   const style = checkbox("Keep the style of the face", false, (keepStyle) => store.set({ keepStyle }));
   const grid = element("div", { data: { grid: "generated" } });
+  const far = caution();
   let made: ReturnType<typeof tiled> = null;
   const root = element(
     "div",
@@ -41,6 +43,7 @@ export function generatePanel(explorer: Explorer, report: (error: unknown) => vo
       button("New faces", () => store.set({ seed: store.state.seed + 1 })),
       button("Download the grid", () => made && download(made, "generated")),
     ),
+    far.root,
     element("p", {}, "Choose one to work on with it."),
     grid,
   );
@@ -63,6 +66,7 @@ export function generatePanel(explorer: Explorer, report: (error: unknown) => vo
       choices.forEach(({ control }, index) => {
         control.value = String(state.asked[index] ?? "");
       });
+      far.show(model.labels.map((label, index) => [label, state.asked[index] ?? null]));
       const box = style.querySelector("input");
       if (box) box.checked = state.keepStyle;
       const keys = ["asked", "seed", "keepStyle", "view"] as const;

@@ -7,6 +7,7 @@ import type { Label } from "../sidecar";
 import { type Span, span, type State } from "../state";
 import { download, paint, pictureCanvas } from "./canvas";
 import { button, choice, element, numberField, rounded } from "./dom";
+import { caution } from "./number";
 import { Latest, type Panel } from "./panel";
 
 const STEPS = 7;
@@ -18,9 +19,10 @@ export function traversePanel(explorer: Explorer, report: (error: unknown) => vo
   const canvas = pictureCanvas("A grid of the face", "traversed");
   const down = element("p", { class: "axis" });
   const across = element("p", { class: "axis" });
+  const far = caution();
   let made: Pixels | null = null;
   const save = button("Download the grid", () => made && download(made, "traversed"));
-  const root = element("div", {}, ...axes.map((x) => x.root), save, down, across, canvas);
+  const root = element("div", {}, ...axes.map((x) => x.root), far.root, save, down, across, canvas);
   if (!model.labels.length) root.replaceChildren("This model has no labels.");
 
   function words(chosen: Span): string {
@@ -36,6 +38,7 @@ export function traversePanel(explorer: Explorer, report: (error: unknown) => vo
       axes.forEach((axis) => axis.update(state, before));
       if (state.latents === before?.latents && state.spans === before.spans && state.view === before.view) return;
       const [rows, columns] = state.spans;
+      far.show(state.spans.flatMap((x) => [x.start, x.end].map((value) => [at(model.labels, x.label), value] as const)));
       down.textContent = `Down: ${words(rows)}.`;
       across.textContent = `Across: ${words(columns)}.`;
       canvas.setAttribute("aria-label", `A grid of the face; down, ${words(rows)}; across, ${words(columns)}`);
