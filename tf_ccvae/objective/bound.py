@@ -195,7 +195,7 @@ class _Parts(NamedTuple):
     label_marginal: tf.Tensor
     label_prior: tf.Tensor
     noise: tf.Tensor
-    emphasis: tf.Tensor | float = 1.0
+    emphasis: tf.Tensor
 
 
 def _plain_parts(example: Example, posterior: tfd.Normal, model: LabelModel, nodes: int) -> _Parts:
@@ -215,6 +215,7 @@ def _plain_parts(example: Example, posterior: tfd.Normal, model: LabelModel, nod
         label_marginal=tf.where(observed, tf.reduce_sum(chosen * log_marginal, axis=-1), 0.0),
         label_prior=tf.reduce_sum(share * log_label_prior, axis=-1),
         noise=tilted_noise(posterior, model, values, observed, noise),
+        emphasis=tf.ones_like(bracket[..., 0]),
     )
 
 
@@ -248,7 +249,7 @@ def _mixed_parts(
         label_marginal=together(plain.label_marginal, terms.label_marginal),
         label_prior=together(plain.label_prior, terms.label_prior),
         noise=tf.concat([own_noise, noise.normal[:, labels.characteristic :]], axis=1),
-        emphasis=together(tf.ones_like(plain.label_marginal), terms.emphasis),
+        emphasis=together(plain.emphasis, terms.emphasis),
     )
 
 
