@@ -105,7 +105,7 @@ LABELS = [
     {"name": "hair", "kind": "categorical", "values": ["Red", "red", "Ärmel", "grey"]},
     {"name": "dose", "kind": "categorical", "values": ["1e0", "2e0", "Straße"]},
     {"name": "found", "kind": "categorical", "values": ["nan", "inf", "one"]},
-    {"name": "years", "kind": "number", "scale": {"low": 20.0, "high": 70.0}},
+    {"name": "years", "kind": "number", "scale": {"mean": 0.0, "deviation": 1.0, "low": -1e9, "high": 1e9}},
 ]
 TEXTS = [
     "0",

@@ -164,20 +164,17 @@ def test_labels_of_several_kinds_in_one_graph_have_the_terms_that_they_have_alon
 
 
 def test_a_weighted_number_pulls_its_mean_by_how_far_it_is_off_however_sure_the_classifier_is():
-    labels = Labels((Label("y", scale=Scale(0, 1, -3, 3)),))
-    model, values = some_model(labels), np.array([[0.8], [-2.0], [np.nan]])
+    model, values = some_model(Labels((Label("y", scale=Scale(0, 1, -3, 3)),))), np.array([[0.8], [-2.0], [np.nan]])
     slope, intercept = float(model.numbers.slope[0]), float(model.numbers.intercept[0])
     loc = tf.constant([[0.3], [-0.4], [1.0]], tf.float64)
+    off = np.where(np.isnan(values), 0.0, values - slope * np.array(loc) - intercept)
     for sure in (0.05, 0.5):
-        numbers = model.numbers._replace(scale=tf.constant([sure], tf.float64))
-        with tf.GradientTape(persistent=True) as tape:
+        surer = model._replace(numbers=model.numbers._replace(scale=tf.constant([sure], tf.float64)))
+        with tf.GradientTape() as tape:
             tape.watch(loc)
-            posterior = tfd.Normal(loc, tf.fill([3, 1], tf.constant(0.2, tf.float64)))
-            terms = evaluate(values, posterior, model._replace(numbers=numbers))
-            losses = [tf.reduce_sum(terms.loss(weight)) for weight in (0.0, 100.0)]
-        pull = (tape.gradient(losses[1], loc) - tape.gradient(losses[0], loc)) / 100
-        off = np.where(np.isnan(values), 0.0, values - slope * np.array(loc) - intercept)
-        np.testing.assert_allclose(pull, -slope * off, rtol=1e-9)
+            terms = evaluate(values, tfd.Normal(loc, tf.constant([[0.2]] * 3, tf.float64)), surer)
+            weighted = tf.reduce_sum(terms.loss(100.0) - terms.loss(0.0)) / 100
+        np.testing.assert_allclose(tape.gradient(weighted, loc), -slope * off, rtol=1e-9)
 
 
 def test_what_stands_where_a_number_is_missing_is_of_no_influence():
