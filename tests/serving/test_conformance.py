@@ -270,4 +270,4 @@ def test_200_requests_at_once_get_their_own_rows(server, pixels, way):
 
         with ThreadPoolExecutor(200) as pool:
             rows = np.stack(list(pool.map(one, range(200))))
-        np.testing.assert_allclose(rows, expected, atol=1e-5)
+        np.testing.assert_allclose(rows, expected, rtol=1e-5, atol=1e-5)
