@@ -8,7 +8,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 
 import wrapt
@@ -21,6 +21,7 @@ OWN = {  # the programs' own settings of libraries, whatever the user's environm
     "MPLBACKEND": "agg",  # figures are files
     "HDF5_USE_FILE_LOCKING": "FALSE",  # there are none on some network file systems, and files are renamed when whole
 }
+OPTIONAL = ("cv2", "matplotlib", "pandas", "sklearn")  # Keras imports them where they are, for what no program uses
 REMOVED = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "TF_USE_LEGACY_KERAS")
 
 
@@ -37,11 +38,23 @@ def prepare(devices: bool = True) -> None:
       UserError: Keras was imported before, on something else than TensorFlow.
     """
     set_environment()
-    with held_back_stderr():
+    with held_back_stderr(), left_out(OPTIONAL):
         import tensorflow as tf
 
         if devices:
             tf.config.list_logical_devices()
+
+
+@contextlib.contextmanager
+def left_out(names: Sequence[str]) -> Iterator[None]:
+    """Hides packages from what the block imports, which takes them for not installed; loaded ones stay as they are."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None stands for a package that is not there
+    try:
+        yield
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
 
 
 def set_environment() -> None:
