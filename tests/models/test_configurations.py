@@ -28,7 +28,9 @@ GRADES = Labels((Label("stage", ("a", "b", "c"), 2, ordered=True),))
 NUMBERS = Labels((Label("age", latents=2, scale=Scale(45.0, 15.0, 20.0, 70.0)),))
 IMAGE, SMALL = (28, 28, 1), {"latents": 9, "widths": (4, 4, 8), "hidden": 16}
 MADE = {
-    "ccvae": lambda: CCVAE(IMAGE, LABELS, **SMALL, consistency_weight=3.0, unlabelled_weight=2.0, flips=True),
+    "ccvae": lambda: CCVAE(
+        IMAGE, LABELS, **SMALL, consistency_weight=3.0, hiding_weight=0.5, unlabelled_weight=2.0, flips=True
+    ),
     "diva": lambda: DIVA(IMAGE, LABELS, **SMALL),
     "m2": lambda: M2(IMAGE, LABELS, **SMALL),
     "mvae": lambda: MVAE(IMAGE, LABELS, **SMALL),

@@ -1,6 +1,5 @@
 """CCVAE as a Keras model: wires networks, distributions and objective together, and nothing else."""
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -8,14 +7,13 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tf_ccvae import objective
-from tf_ccvae.labels import LabelConfig, Labels, value_mask
-from tf_ccvae.models import consistency, draws, replicas, unlabelled
+from tf_ccvae.labels import LabelConfig, Labels
+from tf_ccvae.models import draws, unlabelled
+from tf_ccvae.models.beside_the_bound import BesideTheBound
 from tf_ccvae.models.conditional_prior import LabelDistributions
-from tf_ccvae.models.draws import Purpose
-from tf_ccvae.models.independence import Critic, warmed_up
+from tf_ccvae.models.independence import Critic
 from tf_ccvae.models.inference import Assessment, Inference, pixels
 from tf_ccvae.models.label_statistics import LabelStatistics
-from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.objective import characteristics
 from tf_ccvae.objective.label_model import TensorLike
 from tf_ccvae.support.files import JsonObject
@@ -27,7 +25,7 @@ PACE = 10.0  # of the conditional prior: at 1 it follows the encoder so slowly t
 
 
 @keras.saving.register_keras_serializable("tf_ccvae")
-class CCVAE(LabelledVAE):
+class CCVAE(BesideTheBound):
     """Characteristic capturing variational auto-encoder.
 
     Args:
@@ -45,6 +43,7 @@ class CCVAE(LabelledVAE):
       independence_weight: weight of the penalty on what other latents tell about a label, see `models.independence`; by
         default 30 for 'exact' and 0 for the official estimators.
       consistency_weight: weight of the term that asks for edits which the encoder reads, see `models.consistency`.
+      hiding_weight: weight of the term by which own latents come to hold variants, see `models.hiding`.
       unlabelled_weight: weight of the term by which images with missing labels teach the classifier, see
         `models.unlabelled`.
       flips: whether that term may flip images from left to right.
@@ -82,6 +81,7 @@ class CCVAE(LabelledVAE):
         label_weight: float | None = None,
         independence_weight: float | None = None,
         consistency_weight: float = 0.0,
+        hiding_weight: float = 0.0,
         unlabelled_weight: float = 0.0,
         flips: bool = False,
         nodes: int = 64,
@@ -127,6 +127,7 @@ class CCVAE(LabelledVAE):
         if self.critic is not None:
             self.critic.build()
         self.consistency_weight = consistency_weight if len(labels) else 0.0
+        self.hiding_weight = hiding_weight if len(labels) else 0.0
         self.unlabelled_weight = unlabelled_weight if len(labels) else 0.0
         self.flips = flips
         self.targets = unlabelled.Targets(self.labels, name="targets") if self.unlabelled_weight else None
@@ -178,63 +179,6 @@ class CCVAE(LabelledVAE):
         marginals = self.log_label_marginals(posterior), self.number_marginals(posterior)
         return Assessment(terms, posterior.loc, *marginals)
 
-    def extra_loss(
-        self, data: dict[str, tf.Tensor], assessed: Assessment, mean: Callable[[tf.Tensor], tf.Tensor]
-    ) -> float | tf.Tensor:
-        extra: float | tf.Tensor = 0.0
-        step = self.optimizer.iterations
-        if self.critic is not None:
-            penalty, critic = self.critic(assessed.terms.latents, data["labels"], data["observed"])
-            extra = warmed_up(self.independence_weight, step) * mean(penalty) + mean(critic)
-        if self.targets is not None:
-            extra += self.unlabelled_weight * mean(self._unlabelled(self.targets, data, assessed.log_marginals))
-        return extra
-
-    def _unlabelled(
-        self, targets: unlabelled.Targets, data: dict[str, tf.Tensor], log_marginals: tf.Tensor
-    ) -> tf.Tensor:
-        """The term of `models.unlabelled`, (batch,)."""
-        step = self.optimizer.iterations
-        log_prior = tf.convert_to_tensor(self.label_distributions.log_label_prior)
-        values, sure = targets(log_marginals, log_prior, data["labels"], data["observed"])
-        seed = draws.seed_of(self.seed, Purpose.CHANGES, step)
-        posterior = self.encode(unlabelled.changed(pixels(data["image"]), draws.fold(seed, 0), self.flips))
-        proposals = self._draws(tf.shape(posterior.loc)[0], "exact", draws.fold(seed, 1))
-        read = objective.log_label_marginals(posterior, self.label_model(), self.nodes, proposals)
-        listed = data["observed"] & value_mask(self.labels).any(1)
-        weights = tf.where(listed, 1.0, tf.where(sure, unlabelled.warmed_up(step), 0.0))
-        return unlabelled.cost(read, values, weights)
-
-    def add_gradients(
-        self, gradients: Sequence[tf.Tensor | None], data: dict[str, tf.Tensor], terms: objective.Terms
-    ) -> Sequence[tf.Tensor | None]:
-        """Adds those of the consistency term, of half the batch, to the decoder's."""
-        if not self.consistency_weight:
-            return gradients
-        step = self.optimizer.iterations
-        count = (tf.shape(terms.latents)[0] + 1) // 2
-        edited = consistency.edit(
-            tf.stop_gradient(terms.latents[:count]),
-            data["labels"][:count],
-            data["observed"][:count],
-            self.label_model(),
-            self.label_distributions.incompatible,
-            draws.normal([count, self.labels.characteristic], draws.seed_of(self.seed, Purpose.EDITS, step)),
-            draws.seed_of(self.seed, Purpose.CHOICES, step),
-        )
-        latents = tf.stop_gradient(edited.latents)
-        with tf.GradientTape() as tape:
-            posterior = self.encode(self.decode(latents).mean())
-            marginals, of_numbers = self.log_label_marginals(posterior), self.number_marginals(posterior)
-            cost = replicas.batch_mean(count)(consistency.cost(marginals, edited, of_numbers, self.labels))
-            scaled = self.optimizer.scale_loss(consistency.warmed_up(self.consistency_weight, step) * cost)
-        weights = self.decoder.trainable_weights
-        more = {id(weight): part for weight, part in zip(weights, tape.gradient(scaled, weights), strict=True)}
-        return [
-            gradient + more[id(weight)] if id(weight) in more else gradient
-            for weight, gradient in zip(self.trainable_weights, gradients, strict=True)
-        ]
-
     def _draws(self, batch: int | tf.Tensor, estimator: str, seed: tf.Tensor) -> tf.Tensor:
         count = objective.needed_draws(estimator, self.labels, self.samples, self.proposals)
         return draws.normal([count, batch, self.labels.characteristic], seed)
@@ -250,6 +194,7 @@ class CCVAE(LabelledVAE):
                 "estimator": self.estimator,
                 "independence_weight": self.independence_weight,
                 "consistency_weight": self.consistency_weight,
+                "hiding_weight": self.hiding_weight,
                 "unlabelled_weight": self.unlabelled_weight,
                 "flips": self.flips,
                 "nodes": self.nodes,

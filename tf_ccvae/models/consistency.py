@@ -100,12 +100,12 @@ def edit(
     current = tf.where(observed, tf.cast(values, read.dtype), read)
     changed, new = another_value(current, model.labels, seed)
     edited = characteristics.set_values(latents, new, changed, model, incompatible, "sample", noise)
-    target = _settled(current, new, changed, model, incompatible)
+    target = settled(current, new, changed, model, incompatible)
     weights = tf.where(changed, 1.0, tf.where(observed, OTHERS, 0.0))
     return Edit(edited, target, weights)
 
 
-def _settled(
+def settled(
     current: tf.Tensor, new: tf.Tensor, changed: tf.Tensor, model: LabelModel, incompatible: tf.Tensor
 ) -> tf.Tensor:
     """The values of all labels after the edit."""

@@ -16,6 +16,7 @@ class Purpose(IntEnum):
     EDITS = 2
     CHOICES = 3
     CHANGES = 4
+    HIDING = 5
 
 
 def seed_of(seed: int, purpose: int, key: int | tf.Tensor) -> tf.Tensor:

@@ -30,6 +30,13 @@ class Objective(Settings):
         "the encoder has to read the change; at least 0; auto is 250 for exact where model.likelihood_scale is auto, "
         "else 0",
     )
+    hiding_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of a term, outside the bound, by which a label's own latents come to hold how it shows: "
+        "pictures are made again from a picture without their labels and the labels' own latents; at least 0, such as "
+        "1; docs/results.md has what it gives and costs",
+    )
     unlabelled_weight: float = Field(
         default=0.0,
         ge=0,

@@ -120,6 +120,7 @@ def build_model(config: Config, dataset: Dataset, train: Split) -> LabelledVAE:
             estimator=objective.estimator,
             independence_weight=weights.independence,
             consistency_weight=weights.consistency,
+            hiding_weight=objective.hiding_weight,
             unlabelled_weight=0.0 if train.observed.all() else objective.unlabelled_weight,
             flips="flip" in config.data.augment and not config.data.sided,
             nodes=objective.nodes,

@@ -120,7 +120,12 @@ class DIVA(CCVAE):
 
     def get_config(self) -> JsonObject:
         config = super().get_config()
-        for name in ("estimator", "independence_weight", "consistency_weight", "unlabelled_weight", "flips", "samples"):
+        for name in (
+            "estimator",
+            "samples",
+            "flips",
+            *[f"{term}_weight" for term in ("independence", "consistency", "hiding", "unlabelled")],
+        ):
             del config[name]
         return config
 
