@@ -33,9 +33,9 @@ class Objective(Settings):
     hiding_weight: float = Field(
         default=0.0,
         ge=0,
-        description="weight of a term, outside the bound, by which a label's own latents come to hold how it shows: "
-        "pictures are made again from a picture without their labels and the labels' own latents; at least 0, such as "
-        "1; docs/results.md has what it gives and costs",
+        description="weight of a term, outside the bound, by which a label's own latents come to hold how it shows, so "
+        "that swaps carry it: images are made again after what labels show has been painted over; at least 0, such as "
+        "1, which costs sharpness and half as much time again; docs/results.md has the numbers",
     )
     unlabelled_weight: float = Field(
         default=0.0,
