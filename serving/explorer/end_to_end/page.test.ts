@@ -179,6 +179,33 @@ test("on a phone the tabs stand in one row, and what they show begins on the fir
     { viewport: { width: 390, height: 844 } },
   ));
 
+test("on the narrowest screens a label's name breaks after its underscores, and nowhere else", () =>
+  fresh(
+    async (page) => {
+      const lines = await page.locator(".card h2").evaluateAll((titles) =>
+        titles.flatMap((title) => {
+          const found: { top: number; text: string }[] = [];
+          for (const text of [...title.childNodes].filter((x) => x.nodeType === Node.TEXT_NODE)) {
+            for (let i = 0; i < (text.textContent ?? "").length; i++) {
+              const range = document.createRange();
+              range.setStart(text, i);
+              range.setEnd(text, i + 1);
+              const { top } = range.getBoundingClientRect();
+              if (found.at(-1)?.top !== top) found.push({ top, text: "" });
+              found.at(-1)!.text += text.textContent![i];
+            }
+          }
+          return found.slice(0, -1).map((x) => x.text);
+        }),
+      );
+      const names = await page.locator(".card h2").allTextContents();
+      if (names.includes("Mouth_Slightly_Open")) expect(lines).toContain("Mouth_");
+      for (const line of lines) expect(line).toMatch(/[_ ]$/);
+    },
+    "#face=0",
+    { viewport: { width: 250, height: 800 } },
+  ));
+
 test("a face that is chosen is brought into sight in the gallery, on a phone too", () =>
   fresh(
     async (page) => {

@@ -4,7 +4,7 @@ import type { Explorer } from "../explorer";
 import { at, farApart, labelProbabilities, predictedNumber, priorAt, setValues, valuesOf } from "../mathematics";
 import type { Label, ListedLabel } from "../sidecar";
 import type { State } from "../state";
-import { choice, element, newId, percent, rounded } from "./dom";
+import { breakable, choice, element, newId, percent, rounded } from "./dom";
 import { numberSlider } from "./number";
 import type { Announce, Panel } from "./panel";
 import { COLOURS } from "./priors";
@@ -33,7 +33,7 @@ function labelCard(explorer: Explorer, label: Label, index: number, announce: An
     const priors = values.map((value) => priorAt(label, value, i));
     return latentSlider(explorer, label.first + i, title, priors, (state) => mostProbable(label, state));
   });
-  const title = element("h2", { attributes: { id: newId() } }, label.name);
+  const title = element("h2", { attributes: { id: newId() } }, ...breakable(label.name));
   const parts = [...(control ? [control] : []), reading, ...sliders];
   const root = element(
     "section",

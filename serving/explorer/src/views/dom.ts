@@ -28,6 +28,11 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
+/** A name that may be broken after each of its underscores, as label names have them. */
+export function breakable(name: string): Child[] {
+  return name.split(/(?<=_)/).flatMap((part, i) => (i ? [element("wbr"), part] : [part]));
+}
+
 /** True becomes an attribute without value, false none. */
 export function setAttributes(
   target: Element,
@@ -62,7 +67,7 @@ export function choice(
   const select = element("select", {}, ...options.map((x, i) => element("option", { attributes: { value: i } }, x)));
   select.value = String(chosen);
   select.addEventListener("change", () => act(Number(select.value)));
-  return { field: element("label", { class: "choice" }, element("span", {}, label), select), select };
+  return { field: element("label", { class: "choice" }, element("span", {}, ...breakable(label)), select), select };
 }
 
 /** A choice that may be left open, which stands apart from the options, whatever they are called. */
@@ -86,14 +91,14 @@ export function numberField(
 ): { readonly field: HTMLLabelElement; readonly input: HTMLInputElement } {
   const input = element("input", { class: "number-field", attributes: { type: "number", step: "any", placeholder: hint } });
   input.addEventListener("change", () => act(input.value === "" ? null : input.valueAsNumber));
-  return { field: element("label", { class: "choice" }, element("span", {}, label), input), input };
+  return { field: element("label", { class: "choice" }, element("span", {}, ...breakable(label)), input), input };
 }
 
 export function checkbox(label: string, checked: boolean, act: (checked: boolean) => void): HTMLLabelElement {
   const box = element("input", { attributes: { type: "checkbox" } });
   box.checked = checked;
   box.addEventListener("change", () => act(box.checked));
-  return element("label", { class: "check" }, box, element("span", {}, label));
+  return element("label", { class: "check" }, box, element("span", {}, ...breakable(label)));
 }
 
 /** A number as people read it, to four digits. */
