@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tf_ccvae.data import sources
 from tf_ccvae.data.dataset import SPLITS, DataError, Dataset, Split
-from tf_ccvae.labels import Labels
+from tf_ccvae.data.unseen_values import unseen_values
+from tf_ccvae.labels import Label, Labels
 from tf_ccvae.settings import Config
 
 
@@ -66,3 +68,29 @@ def test_labels_of_a_data_set_are_chosen_by_name():
         dataset.with_labels(["d"])
     with pytest.raises(DataError, match=r"data\.label_names: 'a' is given twice"):
         dataset.with_labels(["a", "a"])
+
+
+def test_a_class_that_only_a_later_split_has_is_said_once(tmp_path):
+    lines = ["file,breed,age,split"]
+    for i in range(12):
+        Image.fromarray(np.full((28, 28), 20 * i, np.uint8)).save(tmp_path / f"{i}.png")
+        split = ("train", "train", "validation", "test")[i % 4]
+        breed = "husky" if split == "test" and i > 3 else ("collie", "spaniel")[i % 2]
+        lines.append(f"{i}.png,{breed},{i}.5,{split}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
+    folder = {"name": "folder", "images": tmp_path, "labels": tmp_path / "labels.csv", "image_size": 28, "channels": 1}
+    found = load(**folder, label_kinds={"age": "number"})
+    said = [x for x in found.about["warnings"] if "breed" in x]
+    assert said == [
+        "label 'breed' is 'husky' in no training example (2 in test), so it will never be predicted; move some to the "
+        "training split"
+    ]
+    assert not load(**folder, label_names=["age"], label_kinds={"age": "number"}).about["warnings"]
+
+
+def test_missing_values_and_binary_labels_are_no_unseen_values():
+    labels = Labels((Label("a"), Label("b", ("x", "y", "z"))))
+    splits = {"train": np.array([[0, 0], [0, -1]]), "test": np.array([[1, -1], [1, 0]])}
+    assert not unseen_values(labels, splits)
+    (note,) = unseen_values(labels, {**splits, "validation": np.array([[0.0, 2.0], [np.nan, np.nan]])})
+    assert "'b' is 'z' in no training example (1 in validation)" in note

@@ -1,8 +1,10 @@
 """From data settings to a data set."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from tf_ccvae.data.dataset import DataError, Dataset, columns_of
+from tf_ccvae.data.dataset import SPLITS, DataError, Dataset, columns_of
+from tf_ccvae.data.unseen_values import unseen_values
 from tf_ccvae.settings import Config, Data
 
 # A source is imported when data are read from it: some need packages or much time.
@@ -27,7 +29,9 @@ def load(data: Data, seed: int, progress: bool = False, left_out: list[str] | No
         dataset = dataset.with_labels(data.label_names)
     if not lenient:
         columns_of(data.sided, dataset.labels.names, "data.sided")
-    return dataset
+    unseen = unseen_values(dataset.labels, {name: dataset.split(name).labels for name in SPLITS})
+    warnings = [*dataset.about.get("warnings", ()), *unseen]
+    return replace(dataset, about={**dataset.about, "warnings": warnings}) if unseen else dataset
 
 
 def settled(config: Config, dataset: Dataset) -> Config:
