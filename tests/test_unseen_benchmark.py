@@ -156,6 +156,8 @@ def test_settings_are_those_of_the_file_but_for_backbone_seed_and_epochs():
     other = training.configured("residual", 3, 1)
     assert (other.model.backbone, other.seed, other.training.epochs) == ("residual", 3, 1)
     assert other.data == plain.data and other.objective == plain.objective
+    hiding = training.configured(training.HIDING, 3, 1)
+    assert (hiding.model, hiding.objective.hiding_weight, other.objective.hiding_weight) == (other.model, 1.0, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 Eight drawn data sets in eight styles of dicebear-styles, with labels that are true by construction. On each,
 configs/folder.yaml is trained unchanged by the program's own training with `model.backbone: residual` and with `paper`;
 and with `--official PATH`, a checkout of github.com/thwjoy/ccvae_pytorch, that program too, for as many seconds as the
-residual network took. All are measured by the same judge on the same test pictures; `official.py` says how that program
-gets categorical labels. The data set is handed over in memory: a folder has neither categorical labels nor the factors
-that capture needs.
+residual network took. `--models hiding` is the residual network with `objective.hiding_weight: 1`. All are measured by
+the same judge on the same test pictures; `official.py` says how that program gets categorical labels. The data set is
+handed over in memory: a folder has neither categorical labels nor the factors that capture needs.
 
 The styles that `styles.LOOKED_AT` names may be looked at while defaults are chosen; the others are run once at the end.
 
@@ -35,7 +35,7 @@ from tf_ccvae.training import run_directory
 
 BACKBONES = ("residual", "paper")
 OFFICIAL = "official PyTorch"
-MODELS = (*BACKBONES, OFFICIAL)  # in this order
+MODELS = (*BACKBONES, training.HIDING, OFFICIAL)  # in this order
 QUICK = {"examples": 160, "epochs": 1, "generated": 24}  # to see whether it works
 
 
@@ -164,7 +164,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=results, metavar="FILE", help="a .jsonl file, one line a run")
     parser.add_argument("--cache", type=Path, default=Path("runs/unseen"), metavar="FOLDER", help="drawings and runs")
     parser.add_argument("--styles", nargs="+", default=list(STYLES), choices=list(STYLES), metavar="NAME")
-    parser.add_argument("--models", nargs="+", default=list(BACKBONES), choices=BACKBONES)
+    parser.add_argument("--models", nargs="+", default=list(BACKBONES), choices=MODELS[:-1])
     parser.add_argument("--official", type=Path, metavar="PATH", help="checkout of github.com/thwjoy/ccvae_pytorch")
     parser.add_argument("--seconds", type=positive, help="of training for the official program")
     parser.add_argument("--seed", type=int, default=0)

@@ -13,15 +13,24 @@ from tf_ccvae.support.files import write_json
 from tf_ccvae.training import run_directory, strategies, tracking
 
 CONFIG = ROOT / "configs" / "folder.yaml"
+HIDING = "hiding"  # the residual network, trained with `objective.hiding_weight` 1
 
 
-def configured(backbone: str, seed: int, epochs: int | None) -> settings.Config:
-    """The settings of configs/folder.yaml with another backbone and seed, and with other epochs if there are some."""
+def configured(model: str, seed: int, epochs: int | None) -> settings.Config:
+    """The settings of configs/folder.yaml for a model and a seed, and with other epochs if there are some.
+
+    Args:
+      model: a backbone, or `HIDING`.
+      seed: of the training.
+      epochs: None for as many as the file says.
+    """
     config = settings.Config.from_yaml(CONFIG)
+    backbone, hiding = ("residual", 1.0) if model == HIDING else (model, config.objective.hiding_weight)
     changed = {
-        "name": f"unseen-{backbone}",
+        "name": f"unseen-{model}",
         "seed": seed,
         "model": config.model.model_copy(update={"backbone": backbone}),
+        "objective": config.objective.model_copy(update={"hiding_weight": hiding}),
         "training": config.training.model_copy(update={"epochs": epochs} if epochs else {}),
     }
     return config.model_copy(update=changed)
