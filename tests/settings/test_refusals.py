@@ -7,7 +7,7 @@ import pytest
 
 from tf_ccvae.data import folder, huggingface
 from tf_ccvae.settings import ConfigError, parse, read
-from tf_ccvae.settings.checks import USED_BY
+from tf_ccvae.settings.checks import TERMS_OF_CCVAE, USED_BY
 
 CONFIG_FILES = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
 SOURCES = "avatars, folder, celeba, chexpert, mnist, fashion_mnist, tfds:<name>, huggingface:<name or folder>"
@@ -22,6 +22,16 @@ def refusal(capsys, *argv):
     assert printed.out == ""
     assert printed.err.endswith("\n") and printed.err.count("\n") == 1
     return printed.err.rstrip("\n")
+
+
+@pytest.mark.parametrize("term", TERMS_OF_CCVAE)
+def test_a_term_that_only_ccvae_has_is_refused_with_another_model(term, capsys):
+    setting = f"--objective.{term.replace('_', '-')}"
+    assert refusal(capsys, "--model.name", "m2", setting, "2") == (
+        f"error: objective.{term}: 2 is not used with model.name m2; set it to 0, or model.name to ccvae"
+    )
+    assert parse(["--model.name", "m2", setting, "0"]).config.model.name == "m2"
+    assert getattr(parse([setting, "2"]).config.objective, term) == 2
 
 
 @pytest.mark.parametrize(

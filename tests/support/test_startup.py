@@ -1,5 +1,6 @@
 """What importing the package and starting a program do, each in a process of its own."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from tests import processes
 from tf_ccvae import intervene
 from tf_ccvae.labels import Labels
 from tf_ccvae.models.ccvae import CCVAE
+from tf_ccvae.support import startup
 
 
 def python(code, **environment):
@@ -36,6 +38,25 @@ def test_what_was_held_back_is_shown_when_the_start_fails():
         "except RuntimeError: pass"
     )
     assert "why it failed" in python(code).stderr
+
+
+def test_what_keras_does_not_need_is_imported_by_no_start_and_can_be_imported_afterwards():
+    code = (
+        "import sys\nfrom tf_ccvae.support.startup import OPTIONAL, prepare\nprepare()\nimport keras\n"
+        "print(sorted(set(OPTIONAL) & set(sys.modules)))\n"
+        "import matplotlib.pyplot, pandas, sklearn.metrics\nprint(keras.ops.sum([1.0, 2.0]).numpy())"
+    )
+    assert python(code).stdout.split("\n")[:2] == ["[]", "3.0"]
+
+
+def test_packages_that_were_loaded_before_stay_and_those_left_out_come_back(monkeypatch):
+    monkeypatch.delitem(sys.modules, "wave", raising=False)
+    with startup.left_out(["wave", "json"]):
+        assert sys.modules["json"] is json
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module("wave")
+    assert "wave" not in sys.modules
+    assert importlib.import_module("wave").open
 
 
 def test_importing_the_package_and_reading_settings_does_not_import_tensorflow():

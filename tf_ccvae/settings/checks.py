@@ -9,6 +9,7 @@ from tf_ccvae.labels import Labels
 from tf_ccvae.settings.errors import ConfigError, option
 from tf_ccvae.settings.schema import Config, Data
 
+TERMS_OF_CCVAE = ("consistency_weight", "hiding_weight", "unlabelled_weight")
 STYLE_LATENTS = 36  # where neither `model.style_latents` nor `model.latents` says how many
 USED_BY = {  # which sources read a setting; refused with the others
     "images": ("folder",),
@@ -79,6 +80,21 @@ def check_strategy(config: Config, arguments: Iterable[str]) -> None:
         raise ConfigError(f"training.jit: true (XLA) does not work with --strategy {config.strategy}; leave it at auto")
     if config.strategy == "multi_worker" and not {"run_dir", "resume"} & set(arguments):
         raise ConfigError("--run-dir: missing; --strategy multi_worker needs a directory that all workers share")
+
+
+def check_terms(config: Config) -> None:
+    """Checks that no term is asked for that the model does not have.
+
+    Raises:
+      ConfigError: a term beside the bound that only ccvae has, with another model.
+    """
+    for name in TERMS_OF_CCVAE:
+        weight = getattr(config.objective, name)
+        if config.model.name != "ccvae" and weight not in ("auto", 0):
+            raise ConfigError(
+                f"objective.{name}: {weight:g} is not used with model.name {config.model.name}; set it to 0, or "
+                "model.name to ccvae"
+            )
 
 
 def check_labels(config: Config, labels: Labels) -> None:

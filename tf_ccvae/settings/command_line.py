@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDict
 
 from tf_ccvae import __version__
-from tf_ccvae.settings.checks import check_data, check_strategy
+from tf_ccvae.settings.checks import check_data, check_strategy, check_terms
 from tf_ccvae.settings.errors import (
     ConfigError,
     did_you_mean,
@@ -100,6 +100,8 @@ def parse(argv: Sequence[str], prog: str | None = None) -> Command:
         config = config.model_copy(update={"name": _safe_name(file.stem)})
     check_data(config, overrides, file)
     check_strategy(config, arguments)
+    if "resume" not in arguments:
+        check_terms(config)
     return Command(config, _path(arguments, "run_dir"), _path(arguments, "resume"))
 
 

@@ -29,7 +29,8 @@ def prepare(devices: bool = True) -> None:
     """Sets the environment of TensorFlow and Keras, and imports TensorFlow without its start-up lines.
 
     oneDNN is off by default on CPUs without AVX512-VNNI, though it makes the convolutions there about three times as
-    fast. If the import fails, what was said meanwhile is printed.
+    fast. Keras imports `OPTIONAL` where they are installed, which takes a quarter of the time; here it goes without. If
+    the import fails, what was said meanwhile is printed.
 
     Args:
       devices: start the devices as well. Not where workers are to be connected first.
