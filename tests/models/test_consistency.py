@@ -1,11 +1,10 @@
 """The term that asks for edits which the encoder reads: what it changes, what it costs, and who learns from it."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_ccvae.data.pipeline import training_batches
+from tests.models.first_step import after_one_step
 from tf_ccvae.labels import MISSING, Label, Labels
 from tf_ccvae.models import consistency
 from tf_ccvae.models.ccvae import CCVAE
@@ -95,14 +94,7 @@ def test_the_decoder_alone_learns_from_it(tiny):
     """The first step of two models that differ in this term, after its warm-up, moves all other weights alike."""
     moved = []
     for weight in (0.0, 50.0):
-        keras.utils.set_random_seed(0)
-        labels = tiny.labels
-        model = CCVAE(tiny.image_shape, labels, 6, widths=(4, 4, 4), hidden=8, consistency_weight=weight, seed=3)
-        model.label_statistics.learn(tiny.train.labels)
-        model.compile(optimizer=keras.optimizers.SGD(1e-4))
-        model.optimizer.build(model.trainable_variables)
-        model.optimizer.iterations.assign(5000)
-        model.train_step(next(iter(training_batches(tiny.train, 16, 1, 0))))
+        model = after_one_step(tiny, consistency_weight=weight)
         decoder = {id(x) for x in model.decoder.trainable_weights}
         moved.append([(id(x) in decoder, x.numpy()) for x in model.trainable_weights])
     same = [(inside, np.array_equal(before, after)) for (inside, before), (_, after) in zip(*moved, strict=True)]

@@ -1,12 +1,11 @@
 """The term by which own latents come to hold variants: what it takes out, what it costs, and where gradients go."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tf_ccvae.data.pipeline import training_batches
+from tests.models.first_step import after_one_step
 from tf_ccvae.labels import MISSING, Label, Labels, Scale
 from tf_ccvae.models import draws, hiding
 from tf_ccvae.models.ccvae import CCVAE
@@ -148,13 +147,7 @@ def test_encoder_and_decoder_learn_from_it_and_the_conditional_prior_does_not(ti
     """The first step of two models that differ in this term, after its warm-up."""
     moved = []
     for weight in (0.0, 1.0):
-        keras.utils.set_random_seed(0)
-        model = CCVAE(tiny.image_shape, tiny.labels, 6, widths=(4, 4, 4), hidden=8, hiding_weight=weight, seed=3)
-        model.label_statistics.learn(tiny.train.labels)
-        model.compile(optimizer=keras.optimizers.SGD(1e-4))
-        model.optimizer.build(model.trainable_variables)
-        model.optimizer.iterations.assign(5000)
-        model.train_step(next(iter(training_batches(tiny.train, 16, 1, 0))))
+        model = after_one_step(tiny, hiding_weight=weight)
         networks = {id(x) for part in (model.encoder, model.posterior_head, model.decoder) for x in part.weights}
         prior = {id(x) for x in (model.label_distributions.paced_loc, model.label_distributions.paced_raw_scale)}
         moved.append([(id(x) in networks, id(x) in prior, x.numpy()) for x in model.trainable_weights])
