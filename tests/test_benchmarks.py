@@ -78,17 +78,18 @@ def test_a_worktree_holds_the_revision_and_goes_away(repository):
         pass
 
 
-@pytest.mark.parametrize("model", comparison.MODELS)
+@pytest.mark.parametrize("model", list(comparison.MODELS))
 def test_comparison_asks_for_a_training_that_fit_accepts_and_goes_on_with_one_that_was_begun(
     model, tmp_path, monkeypatch
 ):
     asked = []
     monkeypatch.setattr(comparison.fit, "main", lambda arguments: asked.append(arguments) or 0)
-    given = argparse.Namespace(runs=tmp_path, seed=3, epochs=2, examples=240)
+    given = argparse.Namespace(runs=tmp_path, seed=3, steps=20, examples=240)
     run = comparison.train(model, 0.05, given)
     config = settings.parse(asked[0]).config
-    found = (config.model.name, config.data.labelled_fraction, config.seed, config.training.epochs)
-    assert found == (model, 0.05, 3, 2) and config.data.examples == 240
+    found = (config.model.name, config.data.labelled_fraction, config.seed, config.training.steps)
+    assert found == (model.removesuffix("_bound"), 0.05, 3, 20) and config.data.examples == 240
+    assert (config.objective.consistency_weight == 0) == (model == "ccvae_bound")
     run.path.mkdir()
     config.to_yaml(run.config)
     comparison.train(model, 0.05, given)

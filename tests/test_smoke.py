@@ -28,7 +28,7 @@ PROGRAMS = {
         *("--to", "{folder}/official"),
     ),
     "benchmarks.comparison": (
-        *("--models", "ccvae", "--fractions", "0.2", "--epochs", "1", "--generated", "40"),
+        *("--models", "ccvae", "--fractions", "0.2", "--steps", "1", "--generated", "40"),
         *("--runs", "{trained_runs}", "--results", "{folder}"),
     ),
     "benchmarks.default_run": ("--run", "{run}", "--results", "{folder}"),
@@ -156,7 +156,7 @@ def test_every_documented_program_runs(module, tmp_path, tiny_run, request):
         unwanted = shutil.ignore_patterns("judge", "evaluation.json", "report.html")
         shutil.copytree(tiny_run, copy, ignore=unwanted)
     if "{trained_runs}" in PROGRAMS[module]:
-        shutil.copytree(tiny_run, tmp_path / "runs" / "ccvae-0.2-0")
+        shutil.copytree(tiny_run, tmp_path / "runs" / "ccvae-0.2-1-0")
     before = len(list(tmp_path.rglob("*"))) + 1  # what it says
     named = {"folder": tmp_path, "run": copy, "trained_runs": tmp_path / "runs"}
     if "{export}" in PROGRAMS[module]:
