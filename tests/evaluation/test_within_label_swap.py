@@ -39,15 +39,17 @@ class Judge:
         return first if name == "shade" else np.eye(KINDS)[np.rint(first[:, 0]).astype(int)]
 
 
-def measured(shown):
+def measured(shown, clear=True):
+    """The measure of a model; unless they are clear, the images show other kinds than they have."""
     random = np.random.default_rng(0)
     truth = random.integers(0, 2, (EXAMPLES, 1))
     kind = random.integers(0, KINDS, EXAMPLES).astype(np.int8)
     factors = {"kind": kind, "shade": kind[:, None].astype(np.float32)}
     latents = np.stack([kind, kind], axis=1).astype(np.float32)
-    return within_label_swap.from_model(
-        MadeUp(shown), latents, Judge(), truth, factors, {"Hat": (1, ("kind", "shade"))}, 0
-    )
+    model = MadeUp(shown)
+    images = model.decode(latents if clear else random.permutation(latents)).mean()
+    belonging = {"Hat": (1, ("kind", "shade"))}
+    return within_label_swap.from_model(model, latents, images, Judge(), truth, factors, belonging, 0)
 
 
 def test_a_model_whose_own_latents_decide_carries_the_donors_variant():
@@ -63,3 +65,10 @@ def test_a_model_whose_style_decides_keeps_the_recipients():
     assert abs(result["mean"]) < 0.1
     entry = result["labels"]["Hat"]["factors"]["kind"]
     assert entry["recipient"] == pytest.approx(1) and abs(entry["donor"]) < 0.1
+
+
+def test_labels_whose_variants_the_judge_cannot_read_in_images_are_left_out_of_a_second_mean():
+    clear, unclear = measured(shown=0), measured(shown=0, clear=False)
+    assert clear["read_well"] == {"labels": ["Hat"], **{k: clear[k] for k in ("mean", *within_label_swap.KINDS)}}
+    assert clear["image"] == pytest.approx(1)
+    assert unclear["mean"] == clear["mean"] and abs(unclear["image"]) < 0.1 and unclear["read_well"] is None

@@ -3,6 +3,9 @@
 A judge of factors looks at recipients that have the label themselves and were given a donor's characteristic. Its
 reading is scored against the donor's truth as `within_label_capture` scores predictions: at most 1, and 0 is what the
 label alone gives.
+
+The judge cannot read every variant: within black hair its shade, for one. So its reading of the donors' own images is
+scored too, and the means are given again over the labels for which that is at least 0.5.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,10 +19,14 @@ from tf_ccvae.evaluation.within_label_capture import FEWEST, Scored, factor_rows
 from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.support.files import JsonObject
 
+READ_WELL = 0.5  # score on real images from which on the judge is taken to read the variants of a label
+KINDS = ("recipient", "reconstruction", "image")  # beside the donor's
+
 
 def from_model(
     model: LabelledVAE,
     latents: np.ndarray,
+    images: np.ndarray,
     judge: Judge,
     truth: np.ndarray,
     factors: Mapping[str, np.ndarray],
@@ -30,9 +37,11 @@ def from_model(
 
     Returns:
       `mean`, `low`, `high` and `labels` of the score against the donor's truth. Each label also has the score of the
-      same reading against the recipient's truth (`recipient`) and, as the judge's ceiling, that of its reading of the
-      donor's reconstruction (`reconstruction`), and all three of each of its `factors`; `recipient` and
-      `reconstruction` beside `mean` are the means over labels.
+      same reading against the recipient's truth (`recipient`) and, as ceilings, those of the judge's readings of the
+      donor's reconstruction (`reconstruction`) and of the donor's `image` itself, and all of these of each of its
+      `factors`; `recipient`, `reconstruction` and `image` beside `mean` are the means over labels. `read_well` has the
+      same means, without an interval, over the labels in its `labels`, whose variants the judge reads in images with a
+      score of 0.5 or better; None if there are none.
     """
     random = np.random.default_rng(seed)
     labels = []
@@ -55,12 +64,14 @@ def from_model(
             if not len(kept):
                 continue
             there = np.isin(donors, kept)
-            seen, ceiling = (judge.factor(pictures[there], factor) for pictures in (swapped, rebuilt))
+            seen, rebuilt_seen = (judge.factor(pictures[there], factor) for pictures in (swapped, rebuilt))
+            image_seen = judge.factor(images[donors[there]], factor)
             entry: JsonObject = {}
             for key, reading, of in (
                 ("donor", seen, donors),
                 ("recipient", seen, rows),
-                ("reconstruction", ceiling, donors),
+                ("reconstruction", rebuilt_seen, donors),
+                ("image", image_seen, donors),
             ):
                 target = values[of[there]]
                 if categorical:
@@ -75,11 +86,20 @@ def from_model(
             entries[factor] = entry
         if entries:
             labels.append(Scored(name, entries, np.mean(sampled, axis=0)))
-    return summary(labels, "donor", ("recipient", "reconstruction"))
+    result = summary(labels, "donor", KINDS)
+    return {**result, "read_well": read_well(result["labels"])}
+
+
+def read_well(labels: Mapping[str, JsonObject]) -> JsonObject | None:
+    """Means over the labels whose variants the judge reads in real images; see `from_model`."""
+    kept = [name for name, entry in labels.items() if entry["image"] >= READ_WELL]
+    if not kept:
+        return None
+    return {"labels": kept, **{key: float(np.mean([labels[name][key] for name in kept])) for key in ("mean", *KINDS)}}
 
 
 def measure(context: Context) -> JsonObject:
     """Whether the donor's variant arrives, as `within_label_swap`."""
-    arrays = (context.latents, context.judge, context.truth, context.part.factors, context.label_factors)
-    result = from_model(context.model, *arrays, context.seed)
+    arrays = (context.latents, context.part.images, context.judge, context.truth, context.part.factors)
+    result = from_model(context.model, *arrays, context.label_factors, context.seed)
     return {"within_label_swap": measurable(result, context)}
