@@ -54,6 +54,16 @@ def test_half_of_the_labels_are_set_to_their_usual_values_and_nothing_else_moves
     np.testing.assert_allclose(latents, np.concatenate([expected, original.latents[:, 3:]], axis=1), rtol=1e-5)
 
 
+def test_missing_labels_are_left_alone():
+    values = np.tile([1, 0, 0], (400, 1)).astype(np.int32)
+    values[:200, 0] = MISSING
+    original = some_original(values)
+    taken = hiding.take_out(original, model_of(LABELS), exclusion_table([], LABELS), SEED)
+    own = np.array(taken.own)
+    assert not own[:200, :2].any() and own[200:, 0].mean() == pytest.approx(0.5, abs=0.1)
+    np.testing.assert_array_equal(np.array(taken.latents)[:200, :2], original.latents[:200, :2])
+
+
 def test_a_label_that_the_usual_values_exclude_is_taken_out_with_them():
     incompatible = exclusion_table([((0, 0), (2, 0))], LABELS)  # a off excludes c off
     original = some_original(np.tile([1, 2, 0], (400, 1)).astype(np.int32))

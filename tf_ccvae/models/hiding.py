@@ -2,16 +2,17 @@
 
 The bound is the same whether the kind and colour of a hat stand in the latents of the label or in others, which the
 label only switches on, and the latter is what is learned: a swap of hats then leaves the recipient its own. So in half
-of each batch half of the labels, drawn anew for each example, are set to their most frequent value (a number to its
-mean), as an edit does. Where this changes the decoded picture is where these labels show, and that region R of the
+of each batch half of the known labels, drawn anew for each example, are set to their most frequent value (a number to
+its mean), as an edit does. Where this changes the decoded picture is where these labels show, and that region R of the
 image is painted over in grey. With S the labels that changed, h the image that is left and z' ~ q(z | h), training also
 lowers
 
     - log p(x | z_S, z'_-S) + 5 sum_{j not in S} (m_j(x) - m_j(h))^2
 
 with z_S the latents of x that belong to S, all others from h, and m the means of q(z | x) and q(z | h). What h does
-not show of x has to come from the labels' own latents, and all other latents are to say of x what they say of h. No
-gradient flows through R or into m(h).
+not show of x has to come from the labels' own latents, and all other latents are to say of x what they say of h. Missing
+labels are never in S but where a new value excludes theirs: the hair under a hat is unknown, and its latents, read from
+x, could hold the hat. No gradient flows through R or into m(h).
 
 R holds the pixels at which the mean over 3x3 pixels of the change, that of the channel that changes most, is above
 0.08, and those up to 3 pixels away. A picture with the labels edited in place of the grey was tried and does less: the
@@ -32,7 +33,7 @@ from tf_ccvae.models import draws
 from tf_ccvae.models.consistency import settled
 from tf_ccvae.objective import LabelModel, characteristics
 
-SHARE = 0.5  # of the labels that are set to their most frequent value
+SHARE = 0.5  # of the known labels that are set to their most frequent value
 CHANGED = 0.08  # change of pixels in [0, 1] from which on a label shows there
 AVERAGED, GROWN = 3, 7  # sides of the squares, in pixels, over which changes are averaged and the region grows
 GREY = 0.5
@@ -75,9 +76,9 @@ def usual_values(model: LabelModel) -> tf.Tensor:
 
 
 def take_out(original: Original, model: LabelModel, incompatible: tf.Tensor, seed: tf.Tensor) -> Taken:
-    """Sets half of the labels of each example to their most frequent value, with the mean latents of that value.
+    """Sets half of the known labels of each example to their most frequent value, with the mean latents of that value.
 
-    Where a label is missing, the value that its latents tell takes its place. No gradient flows into the result.
+    A missing label changes where a new value excludes what its latents tell. No gradient flows into the result.
 
     Args:
       original: the examples.
@@ -88,7 +89,7 @@ def take_out(original: Original, model: LabelModel, incompatible: tf.Tensor, see
     latents = tf.stop_gradient(original.latents)
     read = characteristics.values_of(latents, model)
     current = tf.where(original.observed, tf.cast(original.values, read.dtype), read)
-    chosen = draws.uniform(tf.shape(current), seed) < SHARE
+    chosen = (draws.uniform(tf.shape(current), seed) < SHARE) & original.observed
     new = tf.broadcast_to(usual_values(model), tf.shape(current))
     edited = characteristics.set_values(latents, new, chosen, model, incompatible, "mean")
     changed = settled(current, new, chosen, model, incompatible) != current
