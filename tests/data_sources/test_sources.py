@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_ccvae.data import sources
+from tf_ccvae.data import inspection, sources
 from tf_ccvae.data.dataset import SPLITS, DataError, Dataset, Split
 from tf_ccvae.data.unseen_values import unseen_values
 from tf_ccvae.labels import Label, Labels
@@ -85,6 +85,7 @@ def test_a_class_that_only_a_later_split_has_is_said_once(tmp_path):
         "label 'breed' is 'husky' in no training example (2 in test), so it will never be predicted; move some to the "
         "training split"
     ]
+    assert [x for x in inspection.inspect(found, found.train)["warnings"] if "husky" in x] == said
     assert not load(**folder, label_names=["age"], label_kinds={"age": "number"}).about["warnings"]
 
 

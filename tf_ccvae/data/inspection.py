@@ -116,7 +116,7 @@ def inspect(dataset: Dataset, seen: Split) -> JsonObject:
         "strongest": [{"values": [pair.one, pair.other], "r": round(pair.r, 4)} for pair in pairs[:STRONGEST]],
         "warnings": [
             *dataset.about.get("warnings", ()),
-            *_rare(dataset.labels, values, counted["seen in training"]),
+            *_rare(dataset.labels, values, counted),
             *_correlated(pairs),
         ],
     }
@@ -152,10 +152,15 @@ def _pairs(values: list[Value], correlation: np.ndarray) -> Iterator[Pair]:
             )
 
 
-def _rare(labels: Labels, values: list[Value], counts: Counts) -> Iterator[str]:
+def _rare(labels: Labels, values: list[Value], counted: dict[str, Counts]) -> Iterator[str]:
+    """A warning of each value that training sees too seldom, but for those that `unseen_values` warns of."""
+    counts = counted["seen in training"]
     for i, value in enumerate(values):
         known, on = int(counts.known[i, i]), int(counts.both[i, i])
         label = labels.items[value.label]
+        later = any(int(counted[name].both[i, i]) for name in SPLITS)
+        if not label.binary and later and not counted["train"].both[i, i]:
+            continue
         cases = [("1", on), ("0", known - on)] if label.binary else [(label.classes[value.value], on)]
         for what, number in cases:
             if number < RARE or (label.binary and number < RARE_SHARE * known):
