@@ -10,9 +10,9 @@ lowers
     - log p(x | z_S, z'_-S) + 5 sum_{j not in S} (m_j(x) - m_j(h))^2
 
 with z_S the latents of x that belong to S, all others from h, and m the means of q(z | x) and q(z | h). What h does
-not show of x has to come from the labels' own latents, and all other latents are to say of x what they say of h. Missing
-labels are never in S but where a new value excludes theirs: the hair under a hat is unknown, and its latents, read from
-x, could hold the hat. No gradient flows through R or into m(h).
+not show of x has to come from the labels' own latents, and all other latents are to say of x what they say of h.
+Missing labels are never in S but where a new value excludes theirs: the hair under a hat is unknown, and its latents,
+read from x, could hold the hat. No gradient flows through R or into m(h).
 
 R holds the pixels at which the mean over 3x3 pixels of the change, that of the channel that changes most, is above
 0.08, and those up to 3 pixels away. A picture with the labels edited in place of the grey was tried and does less: the
