@@ -99,6 +99,13 @@ def test_comparison_asks_for_a_training_that_fit_accepts_and_goes_on_with_one_th
     assert len(asked) == 2
 
 
+def test_committed_rows_of_ccvae_have_every_column_of_the_comparison():
+    """A column that names nothing would be a dash, as what a model does not define is."""
+    rows = common.finished(common.RESULTS / "comparison.jsonl").values()
+    assert {"ccvae", "mvae"} <= {row["model"] for row in rows}
+    assert all(row[name] is not None for row in rows if row["model"] == "ccvae" for name in comparison.COLUMNS)
+
+
 def test_a_run_is_set_beside_the_targets_that_it_can_have():
     test = {"accuracy": 0.98, "balanced_accuracy": 0.9, "mean_absolute_error": 0.03}
     evaluation = {name: {"mean": 0.95} for name in ("set_success", "swap_success")}

@@ -69,6 +69,6 @@ def test_a_model_whose_style_decides_keeps_the_recipients():
 
 def test_labels_whose_variants_the_judge_cannot_read_in_images_are_left_out_of_a_second_mean():
     clear, unclear = measured(shown=0), measured(shown=0, clear=False)
-    assert clear["read_well"] == {"labels": ["Hat"], **{k: clear[k] for k in ("mean", *within_label_swap.KINDS)}}
+    assert clear["read_well"] == {"labels": ["Hat"], **{k: clear[k] for k in ("mean", *within_label_swap.BESIDE)}}
     assert clear["image"] == pytest.approx(1)
     assert unclear["mean"] == clear["mean"] and abs(unclear["image"]) < 0.1 and unclear["read_well"] is None

@@ -20,7 +20,7 @@ from tf_ccvae.models.labelled_vae import LabelledVAE
 from tf_ccvae.support.files import JsonObject
 
 READ_WELL = 0.5  # score on real images from which on the judge is taken to read the variants of a label
-KINDS = ("recipient", "reconstruction", "image")  # beside the donor's
+BESIDE = ("recipient", "reconstruction", "image")  # scores beside that against the donor
 
 
 def from_model(
@@ -55,7 +55,7 @@ def from_model(
         donors = random.permutation(rows)
         mask = np.arange(len(model.labels)) == index
         swapped = interventions.decode(model, interventions.swap_values(model, latents[rows], latents[donors], mask))
-        rebuilt = interventions.decode(model, latents[donors])
+        rebuilt, originals = interventions.decode(model, latents[donors]), images[donors]
         entries, sampled = {}, []
         for factor in belonging:
             values = np.asarray(factors[factor])
@@ -64,14 +64,13 @@ def from_model(
             if not len(kept):
                 continue
             there = np.isin(donors, kept)
-            seen, rebuilt_seen = (judge.factor(pictures[there], factor) for pictures in (swapped, rebuilt))
-            image_seen = judge.factor(images[donors[there]], factor)
+            after, again, before = (judge.factor(x[there], factor) for x in (swapped, rebuilt, originals))
             entry: JsonObject = {}
             for key, reading, of in (
-                ("donor", seen, donors),
-                ("recipient", seen, rows),
-                ("reconstruction", rebuilt_seen, donors),
-                ("image", image_seen, donors),
+                ("donor", after, donors),
+                ("recipient", after, rows),
+                ("reconstruction", again, donors),
+                ("image", before, donors),
             ):
                 target = values[of[there]]
                 if categorical:
@@ -86,7 +85,7 @@ def from_model(
             entries[factor] = entry
         if entries:
             labels.append(Scored(name, entries, np.mean(sampled, axis=0)))
-    result = summary(labels, "donor", KINDS)
+    result = summary(labels, "donor", BESIDE)
     return {**result, "read_well": read_well(result["labels"])}
 
 
@@ -95,7 +94,7 @@ def read_well(labels: Mapping[str, JsonObject]) -> JsonObject | None:
     kept = [name for name, entry in labels.items() if entry["image"] >= READ_WELL]
     if not kept:
         return None
-    return {"labels": kept, **{key: float(np.mean([labels[name][key] for name in kept])) for key in ("mean", *KINDS)}}
+    return {"labels": kept, **{key: float(np.mean([labels[name][key] for name in kept])) for key in ("mean", *BESIDE)}}
 
 
 def measure(context: Context) -> JsonObject:
